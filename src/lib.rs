@@ -1,0 +1,42 @@
+//! weir stands in front of a multi-tenant platform and upholds its acceptable use policy.
+//!
+//! The crate is a library and one thin binary. Layers, each importing only those above it:
+//!
+//! | layer | modules | what lives there |
+//! |---|---|---|
+//! | 0 vocabulary | [`time`], [`clause`], [`facts`], [`remedy`] | plain data |
+//! | 1 mechanisms | [`limit`] | pure, bounded; `now` is an argument |
+//! | 2 policy | [`config`] (what was written) → [`policy`] (what can run) | every error at once, with file and line |
+//! | 3 engine | [`engine`] | four doors; no I/O, no clock, no log, no metric |
+//! | 4 drivers | `proxy`, `admin`, `logs`, `metrics`, `clock` | sockets, files, time |
+//! | 5 edge | `cli` | one file per sub-command |
+//!
+//! Layers 0 to 3 build without the `proxy` feature, and so without tokio or hyper. ARCHITECTURE.md has the
+//! picture; `tests/tidy.rs` holds the arrows.
+
+#![forbid(unsafe_code)]
+
+pub mod clause;
+pub mod facts;
+pub mod remedy;
+pub mod time;
+
+pub mod limit;
+
+pub mod config;
+pub mod policy;
+
+pub mod engine;
+
+#[cfg(feature = "proxy")]
+pub mod admin;
+#[cfg(feature = "proxy")]
+pub mod cli;
+#[cfg(feature = "proxy")]
+pub mod clock;
+#[cfg(feature = "proxy")]
+pub mod logs;
+#[cfg(feature = "proxy")]
+pub mod metrics;
+#[cfg(feature = "proxy")]
+pub mod proxy;

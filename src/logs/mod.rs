@@ -1,0 +1,1 @@
+//! Logs: diagnostics by tracing, and the access log with its own writer.

@@ -1,0 +1,390 @@
+//! The compiled, immutable policy: only what can run.
+//!
+//! `config` holds what was written; [`compile`](compile::compile) turns it into a [`Policy`] or into every error at once.
+//! Nothing here knows a file, a clock or a socket. The engine, the proxy, the admin listener and replay read
+//! it; nobody changes it: a reload makes a new one.
+
+pub mod compile;
+pub mod path;
+pub mod template;
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::{HeaderName, Method};
+use ipnet::IpNet;
+
+use crate::clause::Clause;
+use crate::remedy::Mode;
+use path::PathRules;
+use template::Template;
+
+/// Index of a route in [`Policy::routes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RouteId(pub u16);
+
+/// Index of a limit in [`Policy::limits`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LimitId(pub u16);
+
+/// Index of an upstream in [`Policy::upstreams`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UpstreamId(pub u16);
+
+/// Index of a clause in [`Policy::clauses`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClauseId(pub u16);
+
+/// Everything that was configured, resolved and ready to run.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    pub listen: Listen,
+    pub http: HttpLimits,
+    pub timeouts: Timeouts,
+    pub shutdown: Shutdown,
+    pub paths: PathRules,
+    pub client: ClientPrefix,
+    pub enforcement: Enforcement,
+    pub clauses: Vec<Clause>,
+    pub upstreams: Vec<Upstream>,
+    /// In file order; the first that matches wins. Never empty: without `[[routes]]`, one `/**`.
+    pub routes: Vec<Route>,
+    pub limits: Vec<Limit>,
+    pub state: State,
+    pub log: Log,
+    /// Parts of the configuration that are understood but not yet acted upon.
+    pub without_effect: Vec<WithoutEffect>,
+}
+
+impl Policy {
+    pub fn route(&self, id: RouteId) -> &Route {
+        &self.routes[usize::from(id.0)]
+    }
+
+    pub fn limit(&self, id: LimitId) -> &Limit {
+        &self.limits[usize::from(id.0)]
+    }
+
+    pub fn upstream(&self, id: UpstreamId) -> &Upstream {
+        &self.upstreams[usize::from(id.0)]
+    }
+
+    pub fn clause(&self, id: ClauseId) -> &Clause {
+        &self.clauses[usize::from(id.0)]
+    }
+
+    /// The first route, in file order, for a normalised host and path.
+    pub fn find_route(&self, host: &str, path: &str) -> Option<RouteId> {
+        let at = self.routes.iter().position(|r| r.matches(host, path))?;
+        u16::try_from(at).ok().map(RouteId)
+    }
+}
+
+/// Where weir listens. Fixed at start: a reload that changes it is reported and needs a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    pub proxy: Vec<Listener>,
+    pub admin: Option<SocketAddr>,
+    /// Worker threads, one runtime each.
+    pub workers: NonZeroU32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    pub address: SocketAddr,
+    pub trust: Trust,
+}
+
+/// Whose forwarding header is believed, and which one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trust {
+    pub proxies: Vec<IpNet>,
+    pub header: ForwardedHeader,
+}
+
+impl Trust {
+    pub fn covers(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.proxies.iter().any(|net| net.contains(&peer))
+    }
+}
+
+/// The one header that is believed from a trusted proxy; all others are dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`: the rightmost address that is not a trusted proxy.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239), its `for=` parameters read the same way.
+    Forwarded,
+    /// Any other header that holds exactly one address, such as `X-Real-IP` or `CF-Connecting-IP`.
+    Single(HeaderName),
+}
+
+/// Bounds on one message, each with its own error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpLimits {
+    pub head_bytes_max: usize,
+    pub header_count_max: usize,
+    pub uri_bytes_max: usize,
+    /// For routes that set none. `None`: unbounded.
+    pub body_bytes_max: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From the first byte of a request head to its last.
+    pub head_read: Duration,
+    /// A client connection without a request in progress.
+    pub idle: Duration,
+    /// A body, either way, that moves no byte; also a client that takes no byte of its response.
+    pub body_progress: Duration,
+    /// Connecting to a server.
+    pub connect: Duration,
+    /// From the last byte of the request handed to the server to the first of its response head.
+    pub first_byte: Duration,
+    /// The whole request, first byte in to last byte out. `None`: unbounded.
+    pub total: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shutdown {
+    /// Reported unready for this long before the listeners close.
+    pub drain_delay: Duration,
+    /// After the listeners closed, connections have this long to end.
+    pub drain_timeout: Duration,
+}
+
+/// How much of an address makes a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientPrefix {
+    pub ipv4: u8,
+    pub ipv6: u8,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enforcement {
+    /// The switch for everything.
+    pub mode: Mode,
+    /// Counted, never refused.
+    pub never_refuse: Vec<IpNet>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    pub name: String,
+    pub servers: Vec<Server>,
+    /// Requests in flight to the whole upstream. `None`: unbounded.
+    pub concurrency_max: Option<NonZeroU32>,
+    pub queue: Queue,
+    pub ejection: Ejection,
+    pub health_check: Option<HealthCheck>,
+    pub retry: Retry,
+    /// Idle connections kept per server and worker.
+    pub idle_connections_max: u32,
+    /// An idle connection older than this is closed.
+    pub idle_timeout: Duration,
+    /// Whose infrastructure this is, when not the operator's own.
+    pub third_party: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// As written: `host:port` or `ip:port`.
+    pub name: String,
+    pub address: ServerAddress,
+    /// Connections in use at once, over all workers.
+    pub connections_max: NonZeroU32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerAddress {
+    Ip(SocketAddr),
+    /// Resolved when a connection is made.
+    Name {
+        host: String,
+        port: u16,
+    },
+}
+
+/// Requests that wait for a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    pub length_max: u32,
+    pub timeout: Duration,
+}
+
+/// Passive ejection: a server that fails in a row is left alone for a while, longer each time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ejection {
+    pub failures: NonZeroU32,
+    pub base: Duration,
+    pub max: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// Origin-form target, such as `/healthz`.
+    pub path: String,
+    pub interval: Duration,
+    pub timeout: Duration,
+    pub unhealthy_after: NonZeroU32,
+    pub healthy_after: NonZeroU32,
+}
+
+/// One retry on another server, under a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Retries may be at most this share of requests (in thousandths); 0 turns retries off.
+    pub budget_permille: u32,
+    /// Always allowed, however few requests there are.
+    pub floor_per_second: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// `name` if given, else the template as written. Unique.
+    pub name: String,
+    /// Lower case; `None`: every host. A leading `*.` covers every sub-domain.
+    pub host: Option<String>,
+    pub path: Template,
+    pub upstream: UpstreamId,
+    /// Units that one request costs in limits that count requests.
+    pub weight: NonZeroU32,
+    pub priority: Priority,
+    /// Long-lived by nature: no total timeout.
+    pub stream: bool,
+    pub body_bytes_max: Option<u64>,
+    /// Encoded slashes (`%2F`, `%5C`) are passed on instead of refused.
+    pub allow_encoded_slashes: bool,
+}
+
+impl Route {
+    pub fn matches(&self, host: &str, path: &str) -> bool {
+        self.host.as_deref().is_none_or(|h| host_matches(h, host)) && self.path.matches(path)
+    }
+}
+
+fn host_matches(pattern: &str, host: &str) -> bool {
+    match pattern.strip_prefix("*.") {
+        Some(parent) => host.strip_suffix(parent).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
+        None => pattern == host,
+    }
+}
+
+/// What is shed first when an upstream is at its limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    Batch,
+    #[default]
+    Normal,
+    High,
+}
+
+/// One limit that can run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    pub name: String,
+    pub clause: ClauseId,
+    pub key: LimitKey,
+    pub matches: Match,
+    pub bound: Bound,
+    pub mode: Mode,
+}
+
+/// What a limit counts by: at most one principal, times any parts that the configuration bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LimitKey {
+    pub principal: PrincipalKind,
+    pub per_route: bool,
+    pub per_upstream: bool,
+    pub per_method: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PrincipalKind {
+    Client,
+    Everyone,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Match {
+    /// Any of these; empty: every path.
+    pub paths: Vec<Template>,
+    /// Any of these; empty: every method. `GET` includes `HEAD`.
+    pub methods: Vec<Method>,
+    /// Any of these, as in a route; empty: every host.
+    pub hosts: Vec<String>,
+}
+
+impl Match {
+    pub fn covers(&self, method: &Method, host: &str, path: &str) -> bool {
+        (self.methods.is_empty()
+            || self.methods.contains(method)
+            || (method == Method::HEAD && self.methods.contains(&Method::GET)))
+            && (self.hosts.is_empty() || self.hosts.iter().any(|h| host_matches(h, host)))
+            && (self.paths.is_empty() || self.paths.iter().any(|t| t.matches(path)))
+    }
+}
+
+/// How much a limit allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// At most `units` in every window of length `window`.
+    SlidingWindow { units: NonZeroU64, window: Duration },
+    /// GCRA: `units` per `window`, paced, with `burst` at once.
+    Gcra { units: NonZeroU64, window: Duration, burst: NonZeroU32 },
+    /// Requests in flight.
+    Concurrency { requests: NonZeroU32 },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    pub memory_bytes: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// `None`: human on a terminal, JSON otherwise.
+    pub format: Option<LogFormat>,
+    /// An env-filter directive, such as `info` or `weir=debug`.
+    pub level: String,
+    pub access: Option<AccessLog>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Human,
+    Json,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLog {
+    pub target: AccessTarget,
+    pub format: AccessFormat,
+    /// Records that may wait for the writer; the rest are dropped and counted.
+    pub queue_max: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessTarget {
+    Stdout,
+    File(PathBuf),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessFormat {
+    /// Apache's Combined Log Format.
+    Combined,
+    Json,
+}
+
+/// A part of the configuration that this version understands but does not act upon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WithoutEffect {
+    /// Where, as a key path: `detectors.crawl`.
+    pub part: String,
+    /// What the operator must not believe because of it.
+    pub consequence: String,
+}
