@@ -4,7 +4,7 @@
 //!
 //! | layer | modules | what lives there |
 //! |---|---|---|
-//! | 0 vocabulary | [`time`], [`clause`], [`facts`], [`remedy`] | plain data |
+//! | 0 vocabulary | [`build_info`], [`time`], [`clause`], [`facts`], [`remedy`] | plain data |
 //! | 1 mechanisms | [`limit`] | pure, bounded; `now` is an argument |
 //! | 2 policy | [`config`] (what was written) → [`policy`] (what can run) | every error at once, with file and line |
 //! | 3 engine | [`engine`] | four doors; no I/O, no clock, no log, no metric |
@@ -16,6 +16,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod build_info;
 pub mod clause;
 pub mod facts;
 pub mod remedy;
