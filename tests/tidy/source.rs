@@ -70,7 +70,7 @@ pub(crate) fn files_in(folders: &[&str]) -> Vec<String> {
             let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() && !["target", ".git"].contains(&name.as_str()) => {
-                    pending.push(path)
+                    pending.push(path);
                 }
                 Ok(kind) if kind.is_file() && name != ".git" => found.push(path),
                 _ => {}
@@ -96,9 +96,9 @@ pub(crate) fn words(code: &str, needle: &str) -> Vec<usize> {
         .filter(|&at| {
             let before = code[..at].chars().next_back();
             let after = code[at + needle.len()..].chars().next();
-            let first = needle.chars().next().is_some_and(is_name);
-            let last = needle.chars().next_back().is_some_and(is_name);
-            !(first && before.is_some_and(is_name)) && !(last && after.is_some_and(is_name))
+            let part_before = needle.starts_with(is_name) && before.is_some_and(is_name);
+            let part_behind = needle.ends_with(is_name) && after.is_some_and(is_name);
+            !part_before && !part_behind
         })
         .collect()
 }
