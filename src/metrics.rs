@@ -1,1 +1,0 @@
-//! Every metric: name, help, labels and buckets, in this one file.

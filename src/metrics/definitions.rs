@@ -1,0 +1,161 @@
+//! Every metric of weir: name, kind, labels, help and buckets. `docs/metrics.md` says the same for operators,
+//! and a test compares the two.
+//!
+//! Label values are names from the configuration or members of closed enums, never an address, an account, a
+//! key or a path, so that the number of series is bounded by the configuration.
+
+/// What a metric is called and what it means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Definition {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub labels: &'static [&'static str],
+    pub help: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+impl Kind {
+    /// As the text exposition and the documentation spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        }
+    }
+}
+
+/// Declares each metric as a constant, and all of them as [`ALL`], in this order.
+macro_rules! metrics {
+    ($($constant:ident = $kind:ident $name:literal [$($label:literal),*] $help:literal;)*) => {
+        $(pub const $constant: Definition =
+            Definition { name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help };)*
+
+        /// Every metric that weir itself defines; `process_*` come beside them from the operating system.
+        pub const ALL: &[Definition] = &[$($constant),*];
+    };
+}
+
+metrics! {
+    BUILD_INFO = Gauge "weir_build_info" ["version"]
+        "Always 1; the label says which version runs.";
+    READY = Gauge "weir_ready" []
+        "1 while weir reports itself ready, 0 while it starts, drains or has no healthy upstream.";
+
+    CONNECTIONS = Counter "weir_connections_total" []
+        "Client connections accepted.";
+    CONNECTIONS_OPEN = Gauge "weir_connections_open" []
+        "Client connections open now.";
+    ACCEPT_ERRORS = Counter "weir_accept_errors_total" []
+        "Connections that the operating system did not hand over, such as for want of file descriptors.";
+    PROTOCOL_FAULTS = Counter "weir_protocol_faults_total" ["fault"]
+        "Messages refused because they could be read in two ways, or not at all.";
+    TIMEOUTS = Counter "weir_timeouts_total" ["timeout"]
+        "Connections and requests ended because a configured time had passed.";
+    PANICS = Counter "weir_panics_total" []
+        "Requests ended by a fault in weir itself. Each is a bug worth reporting.";
+
+    REQUESTS_IN_FLIGHT = Gauge "weir_requests_in_flight" []
+        "Requests whose head was read and whose response has not ended.";
+    REQUESTS = Counter "weir_requests_total" ["route", "decision", "class"]
+        "Requests that ended, by route (empty: none), by what was decided and by status class.";
+    REQUEST_DURATION = Histogram "weir_request_duration_seconds" ["route"]
+        "Forwarded requests, from the first byte of the head to the last of the response.";
+    REQUEST_OVERHEAD = Histogram "weir_request_overhead_seconds" ["route"]
+        "Answered requests without the time spent waiting for the upstream: what weir and the client took.";
+    LIMIT_DECISIONS = Counter "weir_limit_decisions_total" ["limit", "mode", "decision"]
+        "Requests judged by a limit, by the mode in force and whether they were within it or over it.";
+
+    UPSTREAM_REQUESTS = Counter "weir_upstream_requests_total" ["upstream"]
+        "Requests sent to a server of the upstream that ended, well or not.";
+    UPSTREAM_SECONDS = Counter "weir_upstream_seconds_total" ["upstream"]
+        "Time that requests spent waiting for the upstream.";
+    UPSTREAM_IN_FLIGHT = Gauge "weir_upstream_requests_in_flight" ["upstream"]
+        "Requests now at a server of the upstream.";
+    UPSTREAM_CONNECTIONS_OPENED = Counter "weir_upstream_connections_opened_total" ["upstream"]
+        "Connections made to servers of the upstream.";
+    UPSTREAM_CONNECTIONS_REUSED = Counter "weir_upstream_connections_reused_total" ["upstream"]
+        "Requests that found an idle connection in the pool.";
+    UPSTREAM_CONNECTIONS_CLOSED = Counter "weir_upstream_connections_closed_total" ["upstream"]
+        "Connections to servers of the upstream that ended, by whichever side.";
+    UPSTREAM_CONNECTIONS_FAILED = Counter "weir_upstream_connections_failed_total" ["upstream"]
+        "Connections to servers of the upstream that could not be made.";
+    UPSTREAM_RETRIES = Counter "weir_upstream_retries_total" ["upstream"]
+        "Requests sent once more, to another server.";
+    UPSTREAM_EJECTIONS = Counter "weir_upstream_ejections_total" ["upstream"]
+        "Times that a server was left alone for a while because it kept failing.";
+    UPSTREAM_QUEUE = Gauge "weir_upstream_queue_length" ["upstream"]
+        "Requests now waiting for a place at the upstream.";
+    UPSTREAM_QUEUE_REJECTED = Counter "weir_upstream_queue_rejected_total" ["upstream", "reason"]
+        "Requests that got no place at the upstream, because the queue was full or the wait too long.";
+    UPSTREAM_SERVERS = Gauge "weir_upstream_servers" ["upstream"]
+        "Servers configured for the upstream.";
+    UPSTREAM_SERVERS_HEALTHY = Gauge "weir_upstream_servers_healthy" ["upstream"]
+        "Servers of the upstream that are neither ejected nor failing their health check.";
+
+    STATE_RECORDS = Gauge "weir_state_records" []
+        "Principals that limits remember now.";
+    STATE_BYTES = Gauge "weir_state_bytes" []
+        "Memory that the state behind limits holds.";
+    STATE_BYTES_MAX = Gauge "weir_state_bytes_max" []
+        "Memory that the state behind limits may hold: state.memory in the configuration.";
+    STATE_EVICTIONS = Counter "weir_state_evictions_total" []
+        "Principals forgotten to make room for others.";
+
+    CONFIG_RELOADS = Counter "weir_config_reloads_total" ["result"]
+        "Times that the configuration was read again; one that failed changed nothing.";
+    CONFIG_LOADED = Gauge "weir_config_last_success_timestamp_seconds" []
+        "Unix time at which the configuration in force was read.";
+    ACCESS_LOG_WRITTEN = Counter "weir_access_log_written_total" []
+        "Lines handed to the access log's file or stream.";
+    ACCESS_LOG_DROPPED = Counter "weir_access_log_dropped_total" []
+        "Lines lost because the writer was behind or the file could not be written.";
+}
+
+/// Upper bounds of [`REQUEST_DURATION`], in nanoseconds: 1 ms to 60 s.
+pub const DURATION_BOUNDS: [u64; 15] = [
+    MS,
+    2_500 * US,
+    5 * MS,
+    10 * MS,
+    25 * MS,
+    50 * MS,
+    100 * MS,
+    250 * MS,
+    500 * MS,
+    S,
+    2_500 * MS,
+    5 * S,
+    10 * S,
+    30 * S,
+    60 * S,
+];
+
+/// Upper bounds of [`REQUEST_OVERHEAD`], in nanoseconds: 10 µs, about what weir takes, to 10 s, which only slow
+/// clients do.
+pub const OVERHEAD_BOUNDS: [u64; 14] = [
+    10 * US,
+    25 * US,
+    50 * US,
+    100 * US,
+    250 * US,
+    500 * US,
+    MS,
+    2_500 * US,
+    5 * MS,
+    10 * MS,
+    100 * MS,
+    500 * MS,
+    S,
+    10 * S,
+];
+
+const US: u64 = 1_000;
+const MS: u64 = 1_000 * US;
+const S: u64 = 1_000 * MS;

@@ -1,0 +1,117 @@
+//! The closed sets of label values.
+
+use http::StatusCode;
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RequestDecision {
+    /// Sent to the upstream, which answered.
+    Forwarded,
+    /// Refused by a limit.
+    Refused,
+    /// Refused because it could be read in two ways, or not at all, or was larger than allowed.
+    Malformed,
+    /// No route matched.
+    NoRoute,
+    /// Answered by weir with an error (5xx), because the upstream or weir itself failed.
+    Failed,
+    /// The client left before it had its whole response.
+    Cancelled,
+}
+
+impl RequestDecision {
+    pub const ALL: [RequestDecision; 6] = [
+        RequestDecision::Forwarded,
+        RequestDecision::Refused,
+        RequestDecision::Malformed,
+        RequestDecision::NoRoute,
+        RequestDecision::Failed,
+        RequestDecision::Cancelled,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            RequestDecision::Forwarded => "forwarded",
+            RequestDecision::Refused => "refused",
+            RequestDecision::Malformed => "malformed",
+            RequestDecision::NoRoute => "no_route",
+            RequestDecision::Failed => "failed",
+            RequestDecision::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Which configured time had passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Timeout {
+    HeadRead,
+    Idle,
+    BodyProgress,
+    Connect,
+    FirstByte,
+    Total,
+    Queue,
+}
+
+impl Timeout {
+    pub const ALL: [Timeout; 7] = [
+        Timeout::HeadRead,
+        Timeout::Idle,
+        Timeout::BodyProgress,
+        Timeout::Connect,
+        Timeout::FirstByte,
+        Timeout::Total,
+        Timeout::Queue,
+    ];
+
+    /// The key under `[timeouts]`; `queue` is the upstream's own.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Timeout::HeadRead => "head_read",
+            Timeout::Idle => "idle",
+            Timeout::BodyProgress => "body_progress",
+            Timeout::Connect => "connect",
+            Timeout::FirstByte => "first_byte",
+            Timeout::Total => "total",
+            Timeout::Queue => "queue",
+        }
+    }
+}
+
+/// Why a request got no place at an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum QueueRejection {
+    /// As many as may were waiting already.
+    Full,
+    /// It waited as long as it may.
+    Timeout,
+}
+
+impl QueueRejection {
+    pub const ALL: [QueueRejection; 2] = [QueueRejection::Full, QueueRejection::Timeout];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            QueueRejection::Full => "full",
+            QueueRejection::Timeout => "timeout",
+        }
+    }
+}
+
+/// The first digit of a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StatusClass(usize);
+
+impl StatusClass {
+    pub(super) const COUNT: usize = Self::NAMES.len();
+    pub(super) const NAMES: [&'static str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+    /// A status of 600 and above, which an app may send, counts as an error of the server.
+    pub(super) fn of(status: StatusCode) -> Self {
+        StatusClass(usize::from(status.as_u16() / 100).clamp(1, Self::COUNT) - 1)
+    }
+
+    pub(super) const fn index(self) -> usize {
+        self.0
+    }
+}
