@@ -1,39 +1,33 @@
-//! Which module may import which: the table, and what in the sources contradicts it.
+//! Which module may import which: the table of ARCHITECTURE.md, and what in the sources contradicts it.
 
 use super::source::{Source, behind_bracket, name_at, words};
 
-/// A module, or one part of it (the longest that matches counts), and what it may import besides itself. `policy`
-/// stands for all of the module, `policy::RouteId` for that name alone.
-const ARROWS: &[(&str, &[&str])] = &[
-    // 0 vocabulary. The ids are plain numbers; that they are declared beside what they number is no dependency.
-    ("build_info", &[]),
-    ("time", &[]),
-    ("clause", &[]),
-    ("facts", &["time", "policy::RouteId"]),
-    ("remedy", &["policy::LimitId"]),
-    // 1 mechanisms
-    ("limit", &["time"]),
-    // 2 policy: what was written, what can run, and the one step from the first to the second.
-    ("config", &["clause", "remedy", "policy"]),
-    ("policy", &["clause", "remedy"]),
-    ("policy::compile", &["clause", "remedy", "config"]),
-    // 3 engine
-    ("engine", &["clause", "facts", "limit", "policy", "remedy", "time"]),
-    // 4 drivers. proxy and admin never import each other: cli::run joins them.
-    ("clock", &["time"]),
-    ("metrics", &["build_info", "clause", "engine", "facts", "policy", "remedy", "time"]),
-    ("logs", &["clause", "facts", "policy", "remedy", "time"]),
-    ("proxy", &["clause", "clock", "engine", "facts", "logs", "metrics", "policy", "remedy", "time"]),
-    ("admin", &["build_info", "clause", "clock", "engine", "facts", "metrics", "policy", "remedy", "time"]),
-    // 5 edge
-    ("cli", &[EVERYTHING]),
-];
+/// The table is a part of ARCHITECTURE.md, so that the page cannot fall behind the code.
+const PAGE: &str = include_str!("../../ARCHITECTURE.md");
+const HEADING: &str = "## Which module may import which";
 
-/// The edge joins what may not know each other.
-const EVERYTHING: &str = "*";
+/// One row: a module or a part of one, its layer, and what it may import besides itself. `policy` stands for all
+/// of that module, `policy::RouteId` for that name alone.
+pub(crate) struct Row {
+    pub(crate) module: &'static str,
+    layer: u8,
+    may_import: Vec<&'static str>,
+    everything: bool,
+}
 
-/// The modules that build without the `proxy` feature.
-const PURE: &[&str] = &["clause", "config", "engine", "facts", "limit", "policy", "remedy", "time"];
+/// The rows of the table in ARCHITECTURE.md.
+pub(crate) fn table() -> Vec<Row> {
+    let (_, section) = PAGE.split_once(HEADING).expect("ARCHITECTURE.md has the table of arrows");
+    let section = section.split("\n## ").next().unwrap_or(section);
+    let rows: Vec<Row> = section.lines().filter_map(row).collect();
+    assert!(rows.len() > 10, "only {} rows under {HEADING:?} could be read", rows.len());
+    rows
+}
+
+/// Whether a file belongs to layers 0 to 3.
+pub(crate) fn is_pure(table: &[Row], path: &str) -> bool {
+    row_of(table, &module_of(path).join("::")).is_some_and(|row| row.layer <= 3)
+}
 
 /// One import: where, and of what, as a path below the crate.
 pub(crate) struct Import {
@@ -41,25 +35,20 @@ pub(crate) struct Import {
     pub(crate) path: String,
 }
 
-/// Whether a file belongs to layers 0 to 3.
-pub(crate) fn is_pure(path: &str) -> bool {
-    module_of(path).first().is_some_and(|module| PURE.contains(&module.as_str()))
-}
-
 /// Every import that the table does not allow, and every module that it does not know.
-pub(crate) fn findings(sources: &[Source]) -> Vec<String> {
+pub(crate) fn findings(table: &[Row], sources: &[Source]) -> Vec<String> {
     let mut findings = Vec::new();
     for source in sources {
         let module = module_of(&source.path).join("::");
         if module.is_empty() {
             continue; // lib.rs and main.rs: they declare and start, nothing else
         }
-        let Some(allowed) = allowed(&module) else {
-            findings.push(format!("{}: no row in the table; give its module a layer", source.path));
+        let Some(row) = row_of(table, &module) else {
+            findings.push(format!("{}: {module} has no row in the table; give it a layer", source.path));
             continue;
         };
         for import in imports(source) {
-            if !is_allowed(&module, allowed, &import.path) {
+            if !row.allows(&import.path) {
                 findings.push(format!("{}: {module} imports {}", source.place(import.at), import.path));
             }
         }
@@ -123,21 +112,30 @@ fn two_names(code: &str) -> String {
     }
 }
 
-fn is_allowed(module: &str, allowed: &[&str], import: &str) -> bool {
-    let own = module.split("::").next().unwrap_or(module);
-    let of = import.split("::").next().unwrap_or(import);
-    of == own || [EVERYTHING, of, import].iter().any(|name| allowed.contains(name))
+impl Row {
+    fn allows(&self, import: &str) -> bool {
+        let own = self.module.split("::").next().unwrap_or(self.module);
+        let of = import.split("::").next().unwrap_or(import);
+        self.everything || of == own || self.may_import.iter().any(|&name| name == of || name == import)
+    }
+}
+
+/// A line of the table that names a module: `` | `time` | 0 | nothing | … ``.
+fn row(line: &'static str) -> Option<Row> {
+    let mut cells = line.strip_prefix("| `")?.split('|').map(str::trim);
+    let module = cells.next()?.trim_end_matches('`');
+    let layer = cells.next()?.parse().ok()?;
+    let imports = cells.next()?;
+    let may_import = imports.split('`').skip(1).step_by(2).collect();
+    Some(Row { module, layer, may_import, everything: imports == "everything" })
 }
 
 /// The row of a module: the longest one that covers it.
-fn allowed(module: &str) -> Option<&'static [&'static str]> {
-    ARROWS
-        .iter()
-        .filter(|(row, _)| {
-            module.strip_prefix(row).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
-        })
-        .max_by_key(|(row, _)| row.len())
-        .map(|&(_, allowed)| allowed)
+fn row_of<'t>(table: &'t [Row], module: &str) -> Option<&'t Row> {
+    let covers = |row: &&Row| {
+        module.strip_prefix(row.module).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    };
+    table.iter().filter(covers).max_by_key(|row| row.module.len())
 }
 
 /// `src/proxy/pool.rs` is `[proxy, pool]`, `src/proxy/mod.rs` is `[proxy]`, `src/lib.rs` is `[]`.

@@ -51,7 +51,7 @@ pub(crate) struct Function<'s> {
 pub(crate) fn sources_in(folders: &[&str]) -> Vec<Source> {
     files_in(folders)
         .into_iter()
-        .filter(|path| Path::new(path).extension().is_some_and(|ext| ext == "rs"))
+        .filter(|path| has_extension(path, "rs"))
         .map(|path| {
             let text = fs::read_to_string(root().join(&path)).expect("sources are UTF-8");
             Source::new(path, text)
@@ -79,6 +79,10 @@ pub(crate) fn files_in(folders: &[&str]) -> Vec<String> {
     }
     found.sort();
     found
+}
+
+pub(crate) fn has_extension(path: &str, extension: &str) -> bool {
+    Path::new(path).extension().is_some_and(|found| found == extension)
 }
 
 pub(crate) fn root() -> &'static Path {
