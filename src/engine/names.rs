@@ -1,0 +1,104 @@
+//! Which cell is whose: limits and the key parts that the configuration bounds, by name and for good.
+//!
+//! Indices of limits and routes change with every reload; cells must not. So a cell is known by the names it
+//! was configured with, and each combination of names gets a number that lasts as long as the engine.
+
+use std::collections::HashMap;
+
+use http::Method;
+
+/// One cell within a principal's record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct SlotKey(u32);
+
+/// How a limit counts. Part of a cell's name: a limit whose algorithm changed counts afresh, and requests in
+/// flight are released in the cell that holds them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Algorithm {
+    Sliding,
+    Gcra,
+    Concurrency,
+}
+
+/// The name of a group of cells that differ in the method only.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct CellName {
+    pub(super) limit: String,
+    pub(super) algorithm: Algorithm,
+    /// For limits that count by route.
+    pub(super) route: Option<String>,
+    /// For limits that count by upstream.
+    pub(super) upstream: Option<String>,
+}
+
+/// Numbers given to cell names, never taken back. Grows with what operators write, not with traffic.
+#[derive(Debug, Default)]
+pub(super) struct CellNames {
+    numbers: HashMap<CellName, u32>,
+}
+
+impl CellNames {
+    /// The first of the slots that bear `name`: the one for all methods. See [`SlotKey::for_method`].
+    pub(super) fn slot(&mut self, name: CellName) -> SlotKey {
+        let next = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
+        let number = *self.numbers.entry(name).or_insert(next);
+        SlotKey(number.saturating_mul(SlotKey::PER_NAME))
+    }
+}
+
+impl SlotKey {
+    /// All methods, the nine registered ones, and all others together.
+    const PER_NAME: u32 = 16;
+
+    /// The slot for one method, of the slot for all of them. `HEAD` counts as `GET`.
+    pub(super) fn for_method(self, method: &Method) -> SlotKey {
+        let offset = match *method {
+            Method::GET | Method::HEAD => 1,
+            Method::POST => 2,
+            Method::PUT => 3,
+            Method::DELETE => 4,
+            Method::PATCH => 5,
+            Method::OPTIONS => 6,
+            Method::CONNECT => 7,
+            Method::TRACE => 8,
+            _ => 9,
+        };
+        SlotKey(self.0 | offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(limit: &str, route: Option<&str>) -> CellName {
+        CellName {
+            limit: limit.to_owned(),
+            algorithm: Algorithm::Sliding,
+            route: route.map(str::to_owned),
+            upstream: None,
+        }
+    }
+
+    /// Promise: the same names are the same cell in every reload; different names never share one.
+    #[test]
+    fn names_last() {
+        let mut names = CellNames::default();
+        let first = names.slot(name("a", None));
+        let routed = names.slot(name("a", Some("/x")));
+        assert_ne!(first, routed);
+        assert_eq!(names.slot(name("a", None)), first);
+        assert_ne!(first.for_method(&Method::POST), routed.for_method(&Method::POST));
+        assert_ne!(first.for_method(&Method::POST), first);
+    }
+
+    /// Promise: a client has one budget for reading, whether it asks for bodies or not, and cannot get more
+    /// budgets by inventing methods.
+    #[test]
+    fn methods_are_bounded() {
+        let slot = CellNames::default().slot(name("a", None));
+        assert_eq!(slot.for_method(&Method::HEAD), slot.for_method(&Method::GET));
+        let (brew, when) = (Method::from_bytes(b"BREW").unwrap(), Method::from_bytes(b"WHEN").unwrap());
+        assert_eq!(slot.for_method(&brew), slot.for_method(&when));
+    }
+}

@@ -1,0 +1,95 @@
+//! What is kept of one principal: the cells of the limits it has met.
+
+use super::names::SlotKey;
+use crate::limit::{Cell, Rule};
+use crate::time::Moment;
+
+/// What the allocator needs for one block, on top of what was asked for.
+const ALLOCATION_OVERHEAD: usize = 16;
+
+/// The cells of one principal, sorted by slot.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Record {
+    slots: Vec<Slot>,
+    /// Bytes outside the record itself, counted anew whenever something is allocated or freed.
+    heap_bytes: u32,
+    /// Requests in flight that some cell counts. Such a record must not be forgotten.
+    in_flight: u32,
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    key: SlotKey,
+    cell: Cell,
+}
+
+impl Record {
+    /// What a record with a single cell needs on the heap: the least that a record in the table weighs.
+    pub(super) const HEAP_BYTES_MIN: usize = size_of::<Slot>() + ALLOCATION_OVERHEAD;
+
+    pub(super) fn heap_bytes(&self) -> u64 {
+        u64::from(self.heap_bytes).max(Self::HEAP_BYTES_MIN as u64)
+    }
+
+    pub(super) const fn is_in_flight(&self) -> bool {
+        self.in_flight > 0
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The cell in a slot; a new one where there is none.
+    pub(super) fn cell(&mut self, key: SlotKey, rule: &Rule) -> &mut Cell {
+        let at = match self.slots.binary_search_by_key(&key, |slot| slot.key) {
+            Ok(at) => at,
+            Err(at) => {
+                if self.slots.len() == self.slots.capacity() {
+                    self.slots.reserve_exact((self.slots.len() / 2).max(1));
+                    self.measure();
+                }
+                self.slots.insert(at, Slot { key, cell: Cell::new(rule) });
+                at
+            }
+        };
+        &mut self.slots[at].cell
+    }
+
+    /// Takes what a check has just found.
+    pub(super) fn charge(&mut self, key: SlotKey, rule: &Rule, cost: u64, now: Moment) {
+        let cell = self.cell(key, rule);
+        let before = cell.heap_bytes();
+        cell.charge(rule, cost, now);
+        if cell.heap_bytes() != before {
+            self.measure();
+        }
+        if matches!(rule, Rule::Concurrency(_)) {
+            self.in_flight = self.in_flight.saturating_add(1);
+        }
+    }
+
+    /// Gives back one request in flight.
+    pub(super) fn release(&mut self, key: SlotKey) {
+        if let Ok(at) = self.slots.binary_search_by_key(&key, |slot| slot.key) {
+            self.slots[at].cell.release();
+            self.in_flight = self.in_flight.saturating_sub(1);
+        }
+    }
+
+    /// Forgets the cells that are worth no more than new ones: of routes not visited for a while, and of limits
+    /// that are gone.
+    pub(super) fn forget_idle(&mut self, now: Moment) {
+        self.slots.retain(|slot| !slot.cell.is_idle(now));
+        self.measure();
+    }
+
+    fn measure(&mut self) {
+        let cells: usize = self.slots.iter().map(|slot| slot.cell.heap_bytes()).sum();
+        let bytes = self.slots.capacity() * size_of::<Slot>() + ALLOCATION_OVERHEAD + cells;
+        self.heap_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    }
+}

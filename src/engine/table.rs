@@ -1,0 +1,203 @@
+//! The bounded state: one record per client in sharded, scan-resistant caches, and one for everyone.
+//!
+//! A flood of keys that never return displaces only such keys: the eviction (quick_cache's S3-FIFO) prefers
+//! records that were met once. Records with requests in flight are pinned, so that no count is lost; there are
+//! at most as many of them as there are requests in flight, which the driver bounds by its connections.
+//!
+//! Locks: a client's shard first, then everyone's record; never two shards. Every decision holds all the locks
+//! of its principals for its whole duration, so decisions equal some serial order.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ahash::RandomState;
+use parking_lot::Mutex;
+use quick_cache::unsync::Cache;
+use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
+
+use super::StateStats;
+use super::record::Record;
+use crate::facts::Client;
+
+const SHARDS_MAX: u64 = 64;
+/// Small shards would each hold too few records for a fair choice of what to forget.
+const SHARD_BYTES_MIN: u64 = 1 << 20;
+
+/// Keys that were forgotten lately are remembered by their hash, in entries of the same arrays, so many per
+/// resident one. Who returns soon is then kept over who never does.
+const GHOSTS: f64 = 0.25;
+/// Share of the records that were met again. Seven eighths, because it is a short binary fraction: the cache
+/// recomputes it when it is trimmed, and must find the same.
+const HOT: f64 = 0.875;
+
+/// Every record.
+#[derive(Debug)]
+pub(super) struct Table {
+    hasher: RandomState,
+    /// A power of two of them.
+    shards: Box<[Mutex<Shard>]>,
+    /// Never forgotten: its size is bounded by the configuration.
+    everyone: Mutex<Record>,
+    evictions: Arc<AtomicU64>,
+    bytes_max: u64,
+}
+
+type Shard = Cache<Client, Record, HeapBytes, RandomState, PinInFlight>;
+
+/// The records that one decision works on, locked.
+#[derive(Debug)]
+pub(super) struct Records<'a> {
+    pub(super) client: &'a mut Record,
+    pub(super) everyone: &'a mut Record,
+}
+
+/// Whose records a decision needs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Needs {
+    pub(super) client: Option<Client>,
+    pub(super) everyone: bool,
+}
+
+impl Table {
+    /// A table of at most `memory_bytes`, the allocator's share included; at least one MiB.
+    pub(super) fn new(memory_bytes: u64) -> Self {
+        let bytes_max = memory_bytes.max(SHARD_BYTES_MIN);
+        let shards = (bytes_max / SHARD_BYTES_MIN).clamp(1, SHARDS_MAX);
+        let shards = 1 << shards.ilog2();
+        let hasher = RandomState::new();
+        let evictions = Arc::<AtomicU64>::default();
+        let shard = |_| Mutex::new(new_shard(bytes_max / shards, hasher.clone(), Arc::clone(&evictions)));
+        let shards = (0..shards).map(shard).collect();
+        Table { hasher, shards, everyone: Mutex::default(), evictions, bytes_max }
+    }
+
+    /// Lends the records of a decision. The record of a new client is kept if it holds anything afterwards.
+    pub(super) fn with<R>(&self, needs: Needs, decide: impl FnOnce(Records<'_>) -> R) -> R {
+        let Some(client) = needs.client else {
+            return self.with_everyone(needs, &mut Record::default(), decide);
+        };
+        let mut shard = self.shard(client).lock();
+        if let Some(mut record) = shard.get_mut(&client) {
+            let heap_bytes = record.heap_bytes();
+            let answer = self.with_everyone(needs, &mut record, decide);
+            let grew = record.heap_bytes() > heap_bytes;
+            drop(record);
+            if grew {
+                trim(&mut shard);
+            }
+            return answer;
+        }
+        let mut record = Record::default();
+        let answer = self.with_everyone(needs, &mut record, decide);
+        if !record.is_empty() {
+            shard.insert(client, record);
+        }
+        answer
+    }
+
+    /// Lends the record of a client again, if it is still known, without counting that as a visit.
+    pub(super) fn revisit(&self, client: Client, f: impl FnOnce(&mut Record)) {
+        if let Some(mut record) = self.shard(client).lock().peek_mut(&client) {
+            f(&mut record);
+        }
+    }
+
+    pub(super) fn revisit_everyone(&self, f: impl FnOnce(&mut Record)) {
+        f(&mut self.everyone.lock());
+    }
+
+    pub(super) fn stats(&self) -> StateStats {
+        let mut stats = StateStats {
+            records: 1,
+            bytes: self.everyone.lock().heap_bytes(),
+            bytes_max: self.bytes_max,
+            evictions: self.evictions.load(Ordering::Relaxed),
+        };
+        for shard in &self.shards {
+            let shard = shard.lock();
+            stats.records += shard.len() as u64;
+            stats.bytes += shard.weight() + shard.len() as u64 * ENTRY_BYTES;
+        }
+        stats
+    }
+
+    fn shard(&self, client: Client) -> &Mutex<Shard> {
+        // The middle bits: the cache inside the shard uses the others.
+        let hash = self.hasher.hash_one(client) >> 32;
+        let mask = self.shards.len() - 1;
+        &self.shards[usize::try_from(hash).unwrap_or(0) & mask]
+    }
+
+    fn with_everyone<R>(
+        &self,
+        needs: Needs,
+        client: &mut Record,
+        decide: impl FnOnce(Records<'_>) -> R,
+    ) -> R {
+        if needs.everyone {
+            decide(Records { client, everyone: &mut self.everyone.lock() })
+        } else {
+            decide(Records { client, everyone: &mut Record::default() })
+        }
+    }
+}
+
+/// Bytes that one record takes of the shard's arrays, which are reserved once: an entry (key, record, and 16 for
+/// links and states) and its share of the index (at most 12), times the room for ghosts.
+const ENTRY_BYTES: u64 = (size_of::<Client>() + size_of::<Record>() + 16 + 12) as u64 * 5 / 4;
+
+/// A shard whose arrays and records together stay within `bytes`. The arrays never shrink, so they get their
+/// share in advance: enough for the most records that the rest can hold.
+fn new_shard(bytes: u64, hasher: RandomState, evictions: Arc<AtomicU64>) -> Shard {
+    let records = bytes / (Record::HEAP_BYTES_MIN as u64 + ENTRY_BYTES);
+    let heap_bytes = (bytes - records * ENTRY_BYTES) & !7;
+    let records = usize::try_from(records).unwrap_or(usize::MAX);
+    let mut options = OptionsBuilder::new();
+    options.estimated_items_capacity(records).weight_capacity(heap_bytes);
+    options.hot_allocation(HOT).ghost_allocation(GHOSTS);
+    match options.build() {
+        Ok(options) => {
+            let mut shard = Cache::with_options(options, HeapBytes, hasher, PinInFlight { evictions });
+            shard.reserve(records);
+            shard
+        }
+        Err(_missing_option) => {
+            Cache::with(records, heap_bytes, HeapBytes, hasher, PinInFlight { evictions })
+        }
+    }
+}
+
+/// Forgets records until the others fit again, after one of them has grown.
+fn trim(shard: &mut Shard) {
+    if shard.weight() > shard.capacity() {
+        shard.set_capacity(shard.capacity());
+    }
+}
+
+/// Weighs a record by what it holds outside the shard's arrays.
+#[derive(Clone, Debug)]
+struct HeapBytes;
+
+impl Weighter<Client, Record> for HeapBytes {
+    fn weight(&self, _client: &Client, record: &Record) -> u64 {
+        record.heap_bytes()
+    }
+}
+
+/// Keeps records with requests in flight, and counts those that are forgotten.
+#[derive(Clone, Debug)]
+struct PinInFlight {
+    evictions: Arc<AtomicU64>,
+}
+
+impl Lifecycle<Client, Record> for PinInFlight {
+    type RequestState = ();
+
+    fn is_pinned(&self, _client: &Client, record: &Record) -> bool {
+        record.is_in_flight()
+    }
+
+    fn on_evict(&self, _state: &mut (), _client: Client, _record: Record) {
+        self.evictions.fetch_add(1, Ordering::Relaxed);
+    }
+}
