@@ -81,7 +81,11 @@ impl GcraCell {
     }
 
     fn measure(&mut self, rule: &GcraRule, cost: u64, keep: Keep, now: Moment) -> Check {
-        let Ok(cost) = u32::try_from(cost) else { return Check::Over { retry_after: None } };
+        // governor compares a cost with the burst only after a multiplication that a huge one overflows.
+        let Some(cost) = u32::try_from(cost).ok().filter(|&cost| cost <= rule.quota.burst_size().get())
+        else {
+            return Check::Over { retry_after: None };
+        };
         let Some(cost) = NonZeroU32::new(cost) else { return Check::Within };
         let tat = cell::Cell::new(self.paid_off);
         let store = Store { tat: &tat, keep };

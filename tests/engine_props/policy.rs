@@ -1,0 +1,150 @@
+//! Small policies for tests and benches of the engine: routes and limits, and defaults for all the rest.
+
+use std::net::IpAddr;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use weir::facts::{Client, Facts};
+use weir::policy::path::PathRules;
+use weir::policy::template::Template;
+use weir::policy::{
+    Bound, ClauseId, ClientPrefix, Ejection, Enforcement, HttpLimits, Limit, LimitKey, Listen, Log, Match,
+    Policy, PrincipalKind, Priority, Queue, Retry, Route, RouteId, Shutdown, State, Timeouts, Upstream,
+    UpstreamId,
+};
+use weir::remedy::Mode;
+use weir::time::Moment;
+
+/// A policy with these limits over one route `/**`.
+pub fn policy(limits: Vec<Limit>) -> Policy {
+    let second = Duration::from_secs(1);
+    Policy {
+        listen: Listen { proxy: Vec::new(), admin: None, workers: NonZeroU32::MIN },
+        http: HttpLimits { head_bytes_max: 1, header_count_max: 1, uri_bytes_max: 1, body_bytes_max: None },
+        timeouts: Timeouts {
+            head_read: second,
+            idle: second,
+            body_progress: second,
+            connect: second,
+            first_byte: second,
+            total: None,
+        },
+        shutdown: Shutdown { drain_delay: second, drain_timeout: second },
+        paths: PathRules::default(),
+        client: ClientPrefix { ipv4: 32, ipv6: 64 },
+        enforcement: Enforcement { mode: Mode::Enforce, never_refuse: Vec::new() },
+        clauses: Vec::new(),
+        upstreams: vec![upstream()],
+        routes: vec![route("/**", 1)],
+        limits,
+        state: State { memory_bytes: 1 << 20 },
+        log: Log { format: None, level: String::new(), access: None },
+        without_effect: Vec::new(),
+    }
+}
+
+fn upstream() -> Upstream {
+    let second = Duration::from_secs(1);
+    Upstream {
+        name: "app".to_owned(),
+        servers: Vec::new(),
+        concurrency_max: None,
+        queue: Queue { length_max: 0, timeout: second },
+        ejection: Ejection { failures: NonZeroU32::MIN, base: second, max: second },
+        health_check: None,
+        retry: Retry { budget_permille: 0, floor_per_second: 0 },
+        idle_connections_max: 0,
+        idle_timeout: second,
+        third_party: None,
+    }
+}
+
+pub fn template(written: &str) -> Template {
+    Template::parse(written, &PathRules::default()).expect("a valid template")
+}
+
+/// A route to the one upstream, named after its template.
+pub fn route(path: &str, weight: u32) -> Route {
+    Route {
+        name: path.to_owned(),
+        host: None,
+        path: template(path),
+        upstream: UpstreamId(0),
+        weight: NonZeroU32::new(weight).expect("a weight above zero"),
+        priority: Priority::Normal,
+        stream: false,
+        body_bytes_max: None,
+        allow_encoded_slashes: false,
+    }
+}
+
+/// An enforced limit per client that covers every request.
+pub fn per_client(name: &str, bound: Bound) -> Limit {
+    Limit {
+        name: name.to_owned(),
+        clause: ClauseId(0),
+        key: LimitKey {
+            principal: PrincipalKind::Client,
+            per_route: false,
+            per_upstream: false,
+            per_method: false,
+        },
+        matches: Match::default(),
+        bound,
+        mode: Mode::Enforce,
+    }
+}
+
+/// The same for all clients together.
+pub fn everyone(name: &str, bound: Bound) -> Limit {
+    let mut limit = per_client(name, bound);
+    limit.key.principal = PrincipalKind::Everyone;
+    limit
+}
+
+/// At most `units` in every window of so many nanoseconds.
+pub fn sliding(units: u64, window_ns: u64) -> Bound {
+    Bound::SlidingWindow {
+        units: NonZeroU64::new(units).expect("a limit above zero"),
+        window: Duration::from_nanos(window_ns),
+    }
+}
+
+pub fn gcra(units: u64, window_ns: u64, burst: u32) -> Bound {
+    Bound::Gcra {
+        units: NonZeroU64::new(units).expect("a limit above zero"),
+        window: Duration::from_nanos(window_ns),
+        burst: NonZeroU32::new(burst).expect("a burst above zero"),
+    }
+}
+
+pub fn concurrency(requests: u32) -> Bound {
+    Bound::Concurrency { requests: NonZeroU32::new(requests).expect("a limit above zero") }
+}
+
+/// The client with this number, from an address range of its own.
+pub fn client(number: u32) -> (IpAddr, Client) {
+    let address = IpAddr::from((0x0a00_0000_u32 | number).to_be_bytes());
+    (address, Client::fold(address, 32, 64))
+}
+
+/// `GET /` by a client, at so many nanoseconds.
+pub fn get(number: u32, at_ns: u64) -> Facts<'static> {
+    let (address, client) = client(number);
+    Facts {
+        at: Moment::from_nanos(at_ns),
+        address,
+        client,
+        route: RouteId(0),
+        method: &Method::GET,
+        path: "/",
+        host: "app.test",
+    }
+}
+
+/// A policy as the engine takes it.
+pub fn limits(limits: Vec<Limit>) -> Arc<Policy> {
+    Arc::new(policy(limits))
+}
