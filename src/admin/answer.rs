@@ -1,0 +1,54 @@
+//! Responses of the admin listener.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use serde_json::{Value, json};
+
+pub(super) type Answer = Response<Full<Bytes>>;
+
+pub(super) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+pub(super) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+pub(super) fn ok(content_type: HeaderValue, body: impl Into<Bytes>) -> Answer {
+    with_status(StatusCode::OK, content_type, body)
+}
+
+/// An error as RFC 9457 describes them, with `extra` members beside the standard ones.
+pub(super) fn problem(status: StatusCode, detail: &str, extra: &[(&str, Value)]) -> Answer {
+    let mut body = json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or_default(),
+        "status": status.as_u16(),
+        "detail": detail,
+    });
+    for (member, value) in extra {
+        body[*member] = value.clone();
+    }
+    with_status(status, PROBLEM, format!("{body}\n"))
+}
+
+pub(super) fn not_found(path: &str) -> Answer {
+    problem(StatusCode::NOT_FOUND, &format!("There is nothing at {path}; / lists what there is."), &[])
+}
+
+pub(super) fn method_not_allowed() -> Answer {
+    let detail = "The admin listener only answers GET and HEAD.";
+    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, detail, &[]);
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    answer
+}
+
+fn with_status(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+}

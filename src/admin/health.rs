@@ -1,0 +1,21 @@
+//! `/healthz` and `/readyz`, for load balancers and orchestrators.
+
+use http::StatusCode;
+
+use super::answer::{self, Answer, TEXT};
+use super::{Admin, Readiness};
+
+/// Says only that the process runs and can answer: a reason to restart it when it does not.
+pub(super) fn alive(_: &Admin) -> Answer {
+    answer::ok(TEXT, "alive\n")
+}
+
+/// Says whether to send traffic: not while starting or draining, nor without a healthy upstream.
+pub(super) fn ready(admin: &Admin) -> Answer {
+    let Readiness { ready, reasons } = (admin.readiness)();
+    if ready {
+        return answer::ok(TEXT, "ready\n");
+    }
+    let detail = if reasons.is_empty() { "weir is not ready.".to_owned() } else { reasons.join(" ") };
+    answer::problem(StatusCode::SERVICE_UNAVAILABLE, &detail, &[("reasons", reasons.into())])
+}

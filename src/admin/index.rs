@@ -1,0 +1,23 @@
+//! `/`: a page for people who came to look.
+
+use std::fmt::Write;
+
+use super::Admin;
+use super::answer::{self, Answer, HTML};
+use super::endpoints::ENDPOINTS;
+
+pub(super) fn page(_: &Admin) -> Answer {
+    let mut list = String::new();
+    for endpoint in ENDPOINTS {
+        let (path, about) = (endpoint.path, endpoint.about);
+        // Writing to a String cannot fail.
+        let _ = writeln!(list, "<dt><a href=\"{path}\">{path}</a><dd>{about}.");
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    let body = format!(
+        "<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n<meta name=viewport content=\"width=device-width\">\n\
+         <title>weir admin</title>\n<style>body{{font:1rem/1.5 system-ui;margin:2rem;max-width:40rem}}</style>\n\
+         <h1>weir {version}</h1>\n<dl>\n{list}</dl>\n"
+    );
+    answer::ok(HTML, body)
+}

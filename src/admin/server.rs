@@ -1,0 +1,90 @@
+//! The listener itself: few connections, none of them for long.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::{Admin, endpoints};
+
+/// More wait in the listener's backlog.
+const CONNECTIONS_MAX: usize = 64;
+
+/// For each request head, and so also for a connection that asks nothing.
+const HEAD_READ_MAX: Duration = Duration::from_secs(10);
+
+/// After this a connection ends with its response; a scraper opens another.
+const CONNECTION_AGE_MAX: Duration = Duration::from_secs(300);
+
+/// How long a response may still take then.
+const LAST_RESPONSE_MAX: Duration = Duration::from_secs(10);
+
+/// How long to leave the operating system alone after it could not hand over a connection.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// Answers on `listener` until `stop` is ready, then drops what is open.
+pub async fn serve(listener: TcpListener, admin: Arc<Admin>, stop: impl Future<Output = ()>) {
+    let mut stop = pin!(stop);
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    // Dropped on return, which ends every connection in it.
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => return,
+            Some(_) = connections.join_next() => continue,
+            accepted = accept(&listener, &places) => accepted,
+        };
+        let Some((stream, place)) = accepted else { continue };
+        let admin = Arc::clone(&admin);
+        connections.spawn(async move {
+            answer(stream, &admin).await;
+            drop(place);
+        });
+    }
+}
+
+/// The next connection, once there is a place for it.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, place)),
+        Err(error) => {
+            tracing::warn!(%error, "admin: no connection accepted");
+            tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
+            None
+        }
+    }
+}
+
+async fn answer(stream: TcpStream, admin: &Admin) {
+    let service = service_fn(|request: Request<Incoming>| async move {
+        Ok::<_, Infallible>(endpoints::route(admin, request.method(), request.uri().path()))
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_READ_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = tokio::time::sleep(CONNECTION_AGE_MAX) => {
+            connection.as_mut().graceful_shutdown();
+            tokio::time::timeout(LAST_RESPONSE_MAX, connection).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "admin: connection ended early");
+    }
+}
