@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::Admin;
 use super::answer::{self, Answer, HTML};
 use super::endpoints::ENDPOINTS;
+use crate::build_info;
 
 pub(super) fn page(_: &Admin) -> Answer {
     let mut list = String::new();
@@ -13,7 +14,7 @@ pub(super) fn page(_: &Admin) -> Answer {
         // Writing to a String cannot fail.
         let _ = writeln!(list, "<dt><a href=\"{path}\">{path}</a><dd>{about}.");
     }
-    let version = env!("CARGO_PKG_VERSION");
+    let version = build_info::VERSION;
     let body = format!(
         "<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n<meta name=viewport content=\"width=device-width\">\n\
          <title>weir admin</title>\n<style>body{{font:1rem/1.5 system-ui;margin:2rem;max-width:40rem}}</style>\n\

@@ -43,8 +43,8 @@ macro_rules! metrics {
 }
 
 metrics! {
-    BUILD_INFO = Gauge "weir_build_info" ["version"]
-        "Always 1; the label says which version runs.";
+    BUILD_INFO = Gauge "weir_build_info" ["version", "commit"]
+        "Always 1; the labels say which version runs and what it was built from.";
     READY = Gauge "weir_ready" []
         "1 while weir reports itself ready, 0 while it starts, drains or has no healthy upstream.";
 

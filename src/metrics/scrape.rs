@@ -7,6 +7,7 @@ use super::exposition::{Exposition, seconds, whole};
 use super::labels::{QueueRejection, RequestDecision, StatusClass, Timeout};
 use super::policy::{LimitSeries, RouteSeries, Series, UpstreamCell, UpstreamMetrics};
 use super::{Shared, TrafficCell};
+use crate::build_info;
 
 pub(super) fn render(shared: &Shared) -> String {
     let mut out = Exposition::default();
@@ -24,7 +25,7 @@ pub(super) fn render(shared: &Shared) -> String {
 
 fn process_wide(out: &mut Exposition, shared: &Shared) {
     let read = |count: &AtomicU64| count.load(Relaxed);
-    out.labelled(&def::BUILD_INFO, [(vec![env!("CARGO_PKG_VERSION")], 1.0)]);
+    out.labelled(&def::BUILD_INFO, [(vec![build_info::VERSION, build_info::COMMIT], 1.0)]);
     out.single(&def::READY, read(&shared.ready));
     out.single(&def::CONNECTIONS, shared.traffic.total(TrafficCell::Connections as usize));
     out.single(&def::CONNECTIONS_OPEN, shared.traffic.level(TrafficCell::ConnectionsOpen as usize));
