@@ -1,0 +1,35 @@
+//! The harness for tests over real sockets: a running weir, clients and origins that speak exact bytes.
+//!
+//! | part | what it is |
+//! |---|---|
+//! | [`Weir`] | the real binary as a child process, its admin listener, its log, its signals |
+//! | [`Config`] | the text of a config file for it, a section at a time |
+//! | [`RawOrigin`] | a scripted app: each connection runs a closure; what arrives is recorded byte for byte |
+//! | [`RawClient`] | a blocking connection that sends exact bytes and parses the answer strictly |
+//! | [`Message`] | one request or response as it stood on the wire |
+//! | [`Metrics`] | a scrape of `/metrics`, parsed |
+//! | [`eventually`] | the one place that waits for a condition that gives no event |
+//!
+//! Nothing sleeps for a while and hopes: a test waits by reading a socket, by receiving on a channel, for a
+//! line in weir's log, or, when there is none of these, with [`eventually`]. Every wait has a deadline of
+//! [`PATIENCE`], which is far above what a busy machine needs, so that only a real fault meets it.
+
+mod client;
+mod config;
+mod message;
+mod metrics;
+mod origin;
+mod process;
+mod tools;
+mod wait;
+mod wire;
+
+pub(crate) use client::RawClient;
+pub(crate) use config::Config;
+pub(crate) use message::Message;
+pub(crate) use metrics::Metrics;
+pub(crate) use origin::{OriginConn, RawOrigin, echo};
+pub(crate) use process::{Launch, Weir};
+pub(crate) use tools::{Tool, skip};
+pub(crate) use wait::{PATIENCE, Stopwatch, eventually};
+pub(crate) use wire::Wire;

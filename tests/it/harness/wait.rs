@@ -1,0 +1,39 @@
+//! Waiting for what gives no event, and measuring how long something took.
+
+use std::time::{Duration, Instant};
+
+/// How long any single wait may last before the test fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Polls `condition` until it gives a value; fails the test, naming `what`, after [`PATIENCE`].
+///
+/// For conditions in another process that nobody announces, such as a gauge that returns to zero.
+#[track_caller]
+#[expect(clippy::disallowed_methods, reason = "the one place where tests poll; see the harness's own page")]
+pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain for: {what}");
+        std::thread::sleep(POLL_INTERVAL);
+    }
+}
+
+/// Measures real time, for bounds so wide that a busy machine keeps them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    #[expect(clippy::disallowed_methods, reason = "a test of timeouts has to read a clock somewhere")]
+    pub(crate) fn start() -> Self {
+        Stopwatch(Instant::now())
+    }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
