@@ -1,1 +1,4 @@
 //! The data path: from an accepted connection to the last byte of the response.
+
+#[doc(hidden)]
+pub mod head;

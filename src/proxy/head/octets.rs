@@ -1,0 +1,88 @@
+//! Which octets may stand where in a head. Nothing here is wider than what hyper and `http::Uri` accept.
+
+/// RFC 9110 §5.6.2 `tchar`: methods and field names.
+pub(super) const fn is_token(b: u8) -> bool {
+    TOKEN[b as usize]
+}
+
+/// RFC 9112 §2.2 forbids bare CR, RFC 9110 §5.5 NUL and the other controls; HTAB is white space. Written as a fold
+/// without an early end, which compiles to vector instructions.
+pub(super) fn holds_control(value: &[u8]) -> bool {
+    value.iter().fold(0, |found, &b| found | u8::from(is_control(b))) != 0
+}
+
+pub(super) const fn is_control(b: u8) -> bool {
+    (b < b' ' && b != b'\t') || b == 0x7f
+}
+
+/// Whether a path and query, without fragment, hold only what may stand there raw. Wider than RFC 3986 by what
+/// browsers send: `"`, `{`, `}`, `|`, `\`, `^`, `[` and `]` in the path, and also `` ` `` in the query.
+pub(super) fn is_path_and_query(target: &[u8]) -> bool {
+    let path_end = target.iter().position(|&b| !PATH[usize::from(b)]);
+    match path_end.and_then(|at| target.get(at..)).and_then(<[u8]>::split_first) {
+        None => true,
+        Some((b'?', query)) => query.iter().all(|&b| QUERY[usize::from(b)]),
+        Some(_) => false,
+    }
+}
+
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0_u8;
+    while b < 128 {
+        table[b as usize] = b.is_ascii_alphanumeric()
+            || matches!(b, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+')
+            || matches!(b, b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~');
+        b += 1;
+    }
+    table
+};
+
+const PATH: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0_u8;
+    while b < 128 {
+        table[b as usize] = b.is_ascii_graphic() && !matches!(b, b'#' | b'<' | b'>' | b'?' | b'`');
+        b += 1;
+    }
+    table
+};
+
+const QUERY: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0_u8;
+    while b < 128 {
+        table[b as usize] = b.is_ascii_graphic() && !matches!(b, b'"' | b'#' | b'<' | b'>');
+        b += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the tap passes, hyper must accept: both read a target through `http::Uri`.
+    #[test]
+    fn passes_no_target_that_hyper_refuses() {
+        for b in 0..=255_u8 {
+            for target in [vec![b'/', b], vec![b'/', b'?', b]] {
+                if is_path_and_query(&target) {
+                    let uri = http::Uri::try_from(target.as_slice()).unwrap();
+                    assert_eq!(uri.to_string().as_bytes(), target, "{b:#04x}");
+                }
+            }
+        }
+    }
+
+    /// What the tap passes, hyper must accept: both read names and values through `http`.
+    #[test]
+    fn passes_no_field_that_hyper_refuses() {
+        for b in 0..=255_u8 {
+            assert!(!is_token(b) || http::HeaderName::from_bytes(&[b]).is_ok(), "{b:#04x}");
+            assert!(!is_token(b) || http::Method::from_bytes(&[b]).is_ok(), "{b:#04x}");
+            assert!(holds_control(&[b]) || http::HeaderValue::from_bytes(&[b]).is_ok(), "{b:#04x}");
+            assert_eq!(holds_control(&[b]), is_control(b), "{b:#04x}");
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! One request head, read line by line as it arrives.
+
+use std::ops::Range;
+
+use super::HeadLimits;
+use super::fault::Fault;
+use super::octets::{holds_control, is_token};
+use super::target::{self, Absolute};
+
+/// How the body of a message is delimited (RFC 9112 §6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    None,
+    /// More than zero bytes.
+    Length(u64),
+    Chunked,
+}
+
+/// A head that has exactly one reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    /// With the empty line that ends it, and the one that may precede it.
+    pub bytes: usize,
+    pub framing: Framing,
+}
+
+/// How far a head was read. Lines are judged when they are complete, in order, so the verdict does not depend on
+/// how the bytes were split.
+#[derive(Clone, Debug, Default)]
+pub(super) struct HeadScan {
+    /// Start of the first line that was not judged.
+    line_start: usize,
+    /// No line ends between `line_start` and here.
+    searched: usize,
+    stage: Stage,
+    fields: usize,
+    http_10: bool,
+    /// Ranges are relative to the head.
+    authority: Option<(Range<usize>, u16)>,
+    host: Option<Range<usize>>,
+    content_length: Option<u64>,
+    chunked: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Start,
+    AfterEmptyLine,
+    Fields,
+}
+
+/// hyper keeps the two largest values for itself.
+const CONTENT_LENGTH_MAX: u64 = u64::MAX - 2;
+
+/// What `http::HeaderName` can hold.
+const FIELD_NAME_BYTES_MAX: usize = 65_535;
+
+impl HeadScan {
+    /// Reads on. `head` is the head from its first byte and grows from call to call; `None`: incomplete.
+    pub(super) fn advance(&mut self, head: &[u8], limits: &HeadLimits) -> Result<Option<Head>, Fault> {
+        check_first_octet(head)?;
+        let within = head.get(..limits.head_bytes_max).unwrap_or(head);
+        while let Some(unread) = within.get(self.searched..) {
+            let Some(at) = memchr::memchr(b'\n', unread) else { break };
+            let end = self.searched + at;
+            let line = within.get(self.line_start..end).and_then(|line| line.strip_suffix(b"\r"));
+            let line = line.ok_or(Fault::LineEnding)?;
+            if let Some(framing) = self.judge(line, head, limits)? {
+                return Ok(Some(Head { bytes: end + 1, framing }));
+            }
+            self.line_start = end + 1;
+            self.searched = end + 1;
+        }
+        self.searched = within.len();
+        if head.len() >= limits.head_bytes_max {
+            return Err(if self.stage == Stage::Fields { Fault::HeadTooLarge } else { Fault::TargetTooLong });
+        }
+        Ok(None)
+    }
+
+    /// Bytes in the lines that were judged and found good.
+    pub(super) fn bytes_judged(&self) -> usize {
+        self.line_start
+    }
+
+    /// Gives the framing if `line` ends the head.
+    fn judge(&mut self, line: &[u8], head: &[u8], limits: &HeadLimits) -> Result<Option<Framing>, Fault> {
+        match self.stage {
+            Stage::Fields if line.is_empty() => return self.finish(head).map(Some),
+            Stage::Fields => self.field(line, limits)?,
+            Stage::Start if line.is_empty() => self.stage = Stage::AfterEmptyLine,
+            Stage::AfterEmptyLine if line.is_empty() => return Err(Fault::LeadingEmptyLines),
+            Stage::Start | Stage::AfterEmptyLine => {
+                self.request_line(line, limits)?;
+                self.stage = Stage::Fields;
+            }
+        }
+        Ok(None)
+    }
+
+    /// RFC 9112 §3: `method SP target SP version`, and nothing looser.
+    fn request_line(&mut self, line: &[u8], limits: &HeadLimits) -> Result<(), Fault> {
+        let method_end = line.iter().position(|&b| !is_token(b)).ok_or(Fault::RequestLine)?;
+        let (method, rest) = line.split_at(method_end);
+        let rest = match rest.split_first() {
+            Some((b' ', rest)) if !method.is_empty() => rest,
+            Some((b'\t', _)) => return Err(Fault::RequestLine),
+            _ => return Err(Fault::Method),
+        };
+        // Without a second space: HTTP/0.9.
+        let target_end = memchr::memchr(b' ', rest).ok_or(Fault::Version)?;
+        let (target, version) = rest.split_at(target_end);
+        self.http_10 = match version {
+            b" HTTP/1.1" => false,
+            b" HTTP/1.0" => true,
+            _ if version.starts_with(b" HTTP/") && !version.iter().skip(1).any(u8::is_ascii_whitespace) => {
+                return Err(Fault::Version);
+            }
+            _ => return Err(Fault::RequestLine),
+        };
+        if target.len() > limits.uri_bytes_max {
+            return Err(Fault::TargetTooLong);
+        }
+        if let Some(Absolute { authority, default_port }) = target::check(method, target)? {
+            let offset = self.line_start + method_end + 1;
+            self.authority = Some((authority.start + offset..authority.end + offset, default_port));
+        }
+        Ok(())
+    }
+
+    /// RFC 9112 §5: `name ":" OWS value OWS`.
+    fn field(&mut self, line: &[u8], limits: &HeadLimits) -> Result<(), Fault> {
+        self.fields += 1;
+        if self.fields > limits.header_count_max {
+            return Err(Fault::TooManyFields);
+        }
+        let name_end = line.iter().position(|&b| !is_token(b)).ok_or(Fault::FieldName)?;
+        let (name, rest) = line.split_at(name_end);
+        match rest.first() {
+            Some(b':') if !name.is_empty() => {}
+            Some(b' ' | b'\t') if name.is_empty() => return Err(Fault::Folding),
+            Some(b' ' | b'\t') => return Err(Fault::SpaceInFieldName),
+            _ => return Err(Fault::FieldName),
+        }
+        if name.len() > FIELD_NAME_BYTES_MAX {
+            return Err(Fault::HeadTooLarge);
+        }
+        let value = rest.get(1..).unwrap_or_default();
+        if holds_control(value) {
+            return Err(Fault::FieldValue);
+        }
+        self.note(name, value, name_end + 1)
+    }
+
+    /// Remembers the fields that say where the message goes and where it ends.
+    fn note(&mut self, name: &[u8], value: &[u8], value_start: usize) -> Result<(), Fault> {
+        match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => {
+                if self.host.is_some() {
+                    return Err(Fault::HostRepeated);
+                }
+                let (host, offset) = trim(value);
+                target::parse_host(host)?;
+                let start = self.line_start + value_start + offset;
+                self.host = Some(start..start + host.len());
+            }
+            14 if is_spelling_of(name, b"content-length") => {
+                if self.content_length.is_some() {
+                    return Err(Fault::LengthRepeated);
+                }
+                self.content_length = Some(content_length(trim(value).0)?);
+            }
+            17 if is_spelling_of(name, b"transfer-encoding") => {
+                if self.http_10 {
+                    return Err(Fault::CodingInOldVersion);
+                }
+                if self.chunked {
+                    return Err(Fault::CodingRepeated);
+                }
+                if !trim(value).0.eq_ignore_ascii_case(b"chunked") {
+                    return Err(Fault::CodingUnknown);
+                }
+                self.chunked = true;
+            }
+            _ => return Ok(()),
+        }
+        // Gateways that turn names into variables (CGI, WSGI) take an underscore for a hyphen.
+        if name.contains(&b'_') { Err(Fault::FieldName) } else { Ok(()) }
+    }
+
+    fn finish(&self, head: &[u8]) -> Result<Framing, Fault> {
+        match (&self.host, &self.authority) {
+            (None, _) if !self.http_10 => return Err(Fault::HostMissing),
+            (Some(host), Some((authority, default_port))) => {
+                let at = |range: &Range<usize>| head.get(range.clone()).unwrap_or_default();
+                if !target::same_host(at(authority), at(host), *default_port)? {
+                    return Err(Fault::HostMismatch);
+                }
+            }
+            _ => {}
+        }
+        match (self.content_length, self.chunked) {
+            (Some(_), true) => Err(Fault::LengthAndCoding),
+            (None, true) => Ok(Framing::Chunked),
+            (None | Some(0), false) => Ok(Framing::None),
+            (Some(length), false) => Ok(Framing::Length(length)),
+        }
+    }
+}
+
+/// Another protocol, such as TLS, is not waited for until a line ends.
+fn check_first_octet(head: &[u8]) -> Result<(), Fault> {
+    match head.first() {
+        Some(b'\n') => Err(Fault::LineEnding),
+        Some(&b) if b != b'\r' && !is_token(b) => Err(Fault::Method),
+        _ => Ok(()),
+    }
+}
+
+/// Whether `name` is `lower_case`, in any case, with hyphens or underscores.
+fn is_spelling_of(name: &[u8], lower_case: &[u8]) -> bool {
+    let fold = |b: u8| if b == b'_' { b'-' } else { b.to_ascii_lowercase() };
+    name.len() == lower_case.len() && name.iter().zip(lower_case).all(|(&b, &wanted)| fold(b) == wanted)
+}
+
+/// `value` without the white space around it, and how much stood before it.
+fn trim(value: &[u8]) -> (&[u8], usize) {
+    let is_space = |b: &u8| matches!(b, b' ' | b'\t');
+    let start = value.iter().position(|b| !is_space(b)).unwrap_or(value.len());
+    let end = value.iter().rposition(|b| !is_space(b)).map_or(start, |last| last + 1);
+    (value.get(start..end).unwrap_or_default(), start)
+}
+
+/// One decimal number in its shortest form: no sign, no list, no leading zero that could mean octal.
+fn content_length(value: &[u8]) -> Result<u64, Fault> {
+    let leading_zero = value.len() > 1 && value.first() == Some(&b'0');
+    if value.is_empty() || leading_zero || !value.iter().all(u8::is_ascii_digit) {
+        return Err(Fault::LengthInvalid);
+    }
+    let digits = value.iter().map(|b| u64::from(b - b'0'));
+    let length = digits.into_iter().try_fold(0_u64, |n, d| n.checked_mul(10)?.checked_add(d));
+    length.filter(|&n| n <= CONTENT_LENGTH_MAX).ok_or(Fault::LengthInvalid)
+}
