@@ -84,3 +84,61 @@ fn some(value: &[u8]) -> Option<Cow<'_, str>> {
 fn micros(of: Duration) -> u64 {
     u64::try_from(of.as_micros()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::example;
+    use super::*;
+
+    const PAGE: &str = include_str!("../../../docs/logs.md");
+
+    /// Promise: one object a line, its fields as docs/logs.md lists them, and no text a client sends can end
+    /// a string or a line. Written by hand from the documentation.
+    #[test]
+    fn lines_are_as_documented() {
+        let mut out = Vec::new();
+        let mut time = Timestamp::default();
+        write(&mut out, &example::forwarded(), &mut time);
+        write(&mut out, &example::refused(), &mut time);
+        let expected = concat!(
+            r#"{"time":"2026-11-24T05:56:12.345Z","client":"203.0.113.7","method":"GET","#,
+            r#""target":"/articles/42?lang=en","version":"HTTP/1.1","host":"help.example","#,
+            r#""referer":"https://help.example/articles/","user_agent":"Mozilla/5.0 (X11; Linux x86_64)","#,
+            r#""request_id":"0191f3c8","status":200,"response_bytes":5120,"answered_by":"app","#,
+            r#""decision":"forwarded","route":"articles","server":"127.0.0.1:13000","total_us":12345,"#,
+            r#""upstream_us":11900}"#,
+            "\n",
+            r#"{"time":"2026-11-24T05:56:12.345Z","client":"2001:db8::1","method":"GET","#,
+            r#""target":"/\"\\x\t","version":"HTTP/1.0","user_agent":"a\r\nb"#,
+            "\u{fffd}\u{7f}",
+            r#"\"","status":429,"response_bytes":0,"answered_by":"weir","decision":"refused","#,
+            r#""limit":"per-client","total_us":30}"#,
+            "\n",
+        );
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    /// Promise: docs/logs.md describes exactly the fields that are written, in their order.
+    #[test]
+    fn the_page_lists_every_field() {
+        let mut record = example::forwarded();
+        record.limit = Some("per-client".into());
+        let mut out = Vec::new();
+        write(&mut out, &record, &mut Timestamp::default());
+        let line = String::from_utf8(out).unwrap();
+        let written: Vec<&str> = line
+            .split("\":")
+            .filter_map(|before| before.rsplit('"').next())
+            .filter(|key| is_key(key))
+            .collect();
+
+        let (_, section) = PAGE.split_once("### JSON").unwrap();
+        let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+        let documented: Vec<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+        assert_eq!(documented, written);
+    }
+
+    fn is_key(text: &str) -> bool {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+    }
+}

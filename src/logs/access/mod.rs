@@ -4,6 +4,8 @@
 //! thread formats and writes. When it is behind by more than the queue holds, records are dropped and counted.
 
 mod combined;
+#[cfg(test)]
+mod example;
 mod json;
 mod record;
 mod timestamp;
@@ -110,5 +112,82 @@ impl Drop for Shared {
             writer.thread.unpark();
             let _ = writer.done.lock().recv_timeout(LAST_WRITE_MAX);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tempfile::tempdir;
+
+    use super::*;
+    use crate::policy::{AccessFormat, AccessTarget};
+
+    fn start(path: &Path, metrics: &Metrics) -> AccessLog {
+        let config = policy::AccessLog {
+            target: AccessTarget::File(path.to_owned()),
+            format: AccessFormat::Combined,
+            queue_max: 1000,
+        };
+        AccessLog::start(&config, metrics.clone()).unwrap()
+    }
+
+    fn lines(path: &Path) -> usize {
+        std::fs::read_to_string(path).unwrap().lines().count()
+    }
+
+    /// Promise: dropping the last handle writes out everything that was queued, and counts it.
+    #[test]
+    fn the_end_loses_nothing() {
+        let folder = tempdir().unwrap();
+        let (path, metrics) = (folder.path().join("access.log"), Metrics::new());
+        let log = start(&path, &metrics);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                let log = log.clone();
+                scope.spawn(move || (0..100).for_each(|_| log.record(example::forwarded())));
+            }
+        });
+        drop(log);
+        assert_eq!(lines(&path), 300);
+        assert!(metrics.render().contains("\nweir_access_log_written_total 300\n"));
+    }
+
+    /// Promise: a rotation loses no line: what was queued before goes to the moved file, and the path is made
+    /// anew.
+    #[test]
+    fn rotation_loses_nothing() {
+        let folder = tempdir().unwrap();
+        let (path, moved) = (folder.path().join("access.log"), folder.path().join("access.log.1"));
+        let log = start(&path, &Metrics::new());
+        (0..50).for_each(|_| log.record(example::forwarded()));
+        std::fs::rename(&path, &moved).unwrap();
+        log.reopen();
+        (0..50).for_each(|_| log.record(example::forwarded()));
+        drop(log);
+        assert!(lines(&moved) >= 50);
+        assert_eq!(lines(&moved) + lines(&path), 100);
+    }
+
+    /// Promise: a full disk stops nothing and is counted.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_counted() {
+        let metrics = Metrics::new();
+        let log = start(Path::new("/dev/full"), &metrics);
+        (0..3).for_each(|_| log.record(example::refused()));
+        drop(log);
+        assert!(metrics.render().contains("\nweir_access_log_dropped_total 3\n"));
+        assert!(metrics.render().contains("\nweir_access_log_written_total 0\n"));
+    }
+
+    /// Promise: a log that nobody reads never makes a request wait; what it holds is bounded.
+    #[test]
+    fn a_full_queue_drops() {
+        let (log, records) = AccessLog::to_channel(2);
+        (0..5).for_each(|_| log.record(example::forwarded()));
+        drop(log);
+        assert_eq!(records.iter().count(), 2);
     }
 }

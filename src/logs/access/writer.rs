@@ -136,6 +136,8 @@ impl Writer {
                 self.destination.reopen();
             }
             match drained {
+                // A rotation asked for just before the end is still carried out.
+                Drained::Closed if self.signals.reopen.load(Ordering::Relaxed) => {}
                 Drained::Closed => return,
                 Drained::Some => std::thread::park_timeout(BATCH_EVERY),
                 Drained::Nothing => self.sleep(),
