@@ -1,32 +1,39 @@
 //! The engine against plain reference models and the promises of its limits.
 
+#[path = "engine_props/bounds.rs"]
+mod bounds;
+#[path = "engine_props/cells.rs"]
+mod cells;
+#[path = "engine_props/model.rs"]
+mod model;
 #[path = "engine_props/policy.rs"]
 mod policy;
+#[path = "engine_props/reload.rs"]
+mod reload;
+#[path = "engine_props/threads.rs"]
+mod threads;
+#[path = "engine_props/tickets.rs"]
+mod tickets;
+#[path = "engine_props/together.rs"]
+mod together;
 
-use std::time::Duration;
-
-use policy::{get, limits, per_client, sliding};
+use proptest::prelude::ProptestConfig;
+use proptest::test_runner::RngSeed;
 use weir::engine::{Binding, Engine};
 use weir::facts::Facts;
-use weir::remedy::{Refusal, Verdict};
+use weir::remedy::Verdict;
 
-fn admits(engine: &Engine, binding: &Binding, facts: &Facts<'_>) -> bool {
-    engine.admit(binding, facts).0.verdict == Verdict::Forward
+/// The same cases in every run.
+fn seeded(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        rng_seed: RngSeed::Fixed(0x77_65_69_72),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
-/// Promise: N per W, then a refusal that names the limit and the exact wait.
-#[test]
-fn refuses_above_n_and_says_until_when() {
-    let engine = Engine::new(0);
-    let binding = engine.bind(limits(vec![per_client("per-client", sliding(3, 100))]));
-    for at in [10, 20, 30] {
-        assert!(admits(&engine, &binding, &get(1, at)));
-    }
-    let (decision, _ticket) = engine.admit(&binding, &get(1, 40));
-    let Verdict::Refuse(Refusal { limit, retry_after }) = decision.verdict else { panic!("admitted") };
-    assert_eq!(binding.policy().limit(limit).name, "per-client");
-    assert_eq!(retry_after, Some(Duration::from_nanos(70)));
-    assert!(!admits(&engine, &binding, &get(1, 109)));
-    assert!(admits(&engine, &binding, &get(1, 110)));
-    assert!(admits(&engine, &binding, &get(2, 40)));
+/// Asks about a request that ends at once.
+fn admits(engine: &Engine, binding: &Binding, facts: &Facts<'_>) -> bool {
+    engine.admit(binding, facts).0.verdict == Verdict::Forward
 }

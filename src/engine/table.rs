@@ -22,6 +22,8 @@ use crate::facts::Client;
 const SHARDS_MAX: u64 = 64;
 /// Small shards would each hold too few records for a fair choice of what to forget.
 const SHARD_BYTES_MIN: u64 = 1 << 20;
+/// One part of so many is kept back for the record of everyone.
+const EVERYONE_SHARE: u64 = 64;
 
 /// Keys that were forgotten lately are remembered by their hash, in entries of the same arrays, so many per
 /// resident one. Who returns soon is then kept over who never does.
@@ -66,7 +68,8 @@ impl Table {
         let shards = 1 << shards.ilog2();
         let hasher = RandomState::new();
         let evictions = Arc::<AtomicU64>::default();
-        let shard = |_| Mutex::new(new_shard(bytes_max / shards, hasher.clone(), Arc::clone(&evictions)));
+        let bytes = (bytes_max - bytes_max / EVERYONE_SHARE) / shards;
+        let shard = |_| Mutex::new(new_shard(bytes, hasher.clone(), Arc::clone(&evictions)));
         let shards = (0..shards).map(shard).collect();
         Table { hasher, shards, everyone: Mutex::default(), evictions, bytes_max }
     }

@@ -18,7 +18,7 @@ use weir::remedy::Mode;
 use weir::time::Moment;
 
 /// A policy with these limits over one route `/**`.
-pub fn policy(limits: Vec<Limit>) -> Policy {
+pub(crate) fn policy(limits: Vec<Limit>) -> Policy {
     let second = Duration::from_secs(1);
     Policy {
         listen: Listen { proxy: Vec::new(), admin: None, workers: NonZeroU32::MIN },
@@ -61,12 +61,12 @@ fn upstream() -> Upstream {
     }
 }
 
-pub fn template(written: &str) -> Template {
+pub(crate) fn template(written: &str) -> Template {
     Template::parse(written, &PathRules::default()).expect("a valid template")
 }
 
 /// A route to the one upstream, named after its template.
-pub fn route(path: &str, weight: u32) -> Route {
+pub(crate) fn route(path: &str, weight: u32) -> Route {
     Route {
         name: path.to_owned(),
         host: None,
@@ -81,7 +81,7 @@ pub fn route(path: &str, weight: u32) -> Route {
 }
 
 /// An enforced limit per client that covers every request.
-pub fn per_client(name: &str, bound: Bound) -> Limit {
+pub(crate) fn per_client(name: &str, bound: Bound) -> Limit {
     Limit {
         name: name.to_owned(),
         clause: ClauseId(0),
@@ -98,21 +98,21 @@ pub fn per_client(name: &str, bound: Bound) -> Limit {
 }
 
 /// The same for all clients together.
-pub fn everyone(name: &str, bound: Bound) -> Limit {
+pub(crate) fn everyone(name: &str, bound: Bound) -> Limit {
     let mut limit = per_client(name, bound);
     limit.key.principal = PrincipalKind::Everyone;
     limit
 }
 
 /// At most `units` in every window of so many nanoseconds.
-pub fn sliding(units: u64, window_ns: u64) -> Bound {
+pub(crate) fn sliding(units: u64, window_ns: u64) -> Bound {
     Bound::SlidingWindow {
         units: NonZeroU64::new(units).expect("a limit above zero"),
         window: Duration::from_nanos(window_ns),
     }
 }
 
-pub fn gcra(units: u64, window_ns: u64, burst: u32) -> Bound {
+pub(crate) fn gcra(units: u64, window_ns: u64, burst: u32) -> Bound {
     Bound::Gcra {
         units: NonZeroU64::new(units).expect("a limit above zero"),
         window: Duration::from_nanos(window_ns),
@@ -120,18 +120,18 @@ pub fn gcra(units: u64, window_ns: u64, burst: u32) -> Bound {
     }
 }
 
-pub fn concurrency(requests: u32) -> Bound {
+pub(crate) fn concurrency(requests: u32) -> Bound {
     Bound::Concurrency { requests: NonZeroU32::new(requests).expect("a limit above zero") }
 }
 
 /// The client with this number, from an address range of its own.
-pub fn client(number: u32) -> (IpAddr, Client) {
+pub(crate) fn client(number: u32) -> (IpAddr, Client) {
     let address = IpAddr::from((0x0a00_0000_u32 | number).to_be_bytes());
     (address, Client::fold(address, 32, 64))
 }
 
 /// `GET /` by a client, at so many nanoseconds.
-pub fn get(number: u32, at_ns: u64) -> Facts<'static> {
+pub(crate) fn get(number: u32, at_ns: u64) -> Facts<'static> {
     let (address, client) = client(number);
     Facts {
         at: Moment::from_nanos(at_ns),
@@ -145,6 +145,6 @@ pub fn get(number: u32, at_ns: u64) -> Facts<'static> {
 }
 
 /// A policy as the engine takes it.
-pub fn limits(limits: Vec<Limit>) -> Arc<Policy> {
+pub(crate) fn limits(limits: Vec<Limit>) -> Arc<Policy> {
     Arc::new(policy(limits))
 }

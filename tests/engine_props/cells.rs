@@ -1,0 +1,231 @@
+//! Single cells against their models, under arrivals that look for an edge.
+
+use std::num::{NonZeroU32, NonZeroU64};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use weir::limit::{Cell, Check, GcraRule, Rule, SlidingRule};
+use weir::time::Moment;
+
+use crate::model::{GcraModel, SlidingModel, worst_window};
+use crate::seeded;
+
+const WINDOW: u64 = 12_800;
+
+fn sliding(units: u64, window: u64) -> Rule {
+    Rule::Sliding(SlidingRule::new(
+        NonZeroU64::new(units).expect("a limit above zero"),
+        Duration::from_nanos(window),
+    ))
+}
+
+fn gcra(units: u64, window: u64, burst: u32) -> Rule {
+    let (units, burst) = (
+        NonZeroU64::new(units).expect("a limit above zero"),
+        NonZeroU32::new(burst).expect("a burst above zero"),
+    );
+    Rule::Gcra(GcraRule::new(units, Duration::from_nanos(window), burst))
+}
+
+fn take(cell: &mut Cell, rule: &Rule, cost: u64, at: u64) -> bool {
+    let now = Moment::from_nanos(at);
+    let within = cell.check(rule, cost, now).is_within();
+    if within {
+        cell.charge(rule, cost, now);
+    }
+    within
+}
+
+/// Nanoseconds to the next arrival: bursts, a trickle, and the neighbourhood of whole windows and their parts.
+fn gap() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        5 => Just(0_u64),
+        3 => 1..200_u64,
+        1 => WINDOW / 128 - 1..=WINDOW / 128 + 1,
+        1 => WINDOW / 2..=WINDOW / 2 + 1,
+        1 => WINDOW - 1..=WINDOW + 1,
+        1 => Just(3 * WINDOW),
+    ]
+}
+
+fn arrivals() -> impl Strategy<Value = Vec<(u64, u64)>> {
+    prop::collection::vec((gap(), prop_oneof![4 => Just(1_u64), 1 => 0..9_u64]), 1..300)
+}
+
+proptest! {
+    #![proptest_config(seeded(128))]
+
+    /// Promise 1, up to 128 units: exactly the decisions of the model, whatever the arrivals and weights.
+    #[test]
+    fn small_sliding_windows_are_exact(units in 1..=128_u64, arrivals in arrivals()) {
+        let (rule, mut model) = (sliding(units, WINDOW), SlidingModel::new(units, WINDOW));
+        let mut cell = Cell::new(&rule);
+        let mut now = 0;
+        for (gap, cost) in arrivals {
+            now += gap;
+            let fits = model.fits(cost, now);
+            prop_assert_eq!(take(&mut cell, &rule, cost, now), fits, "at {} for {}", now, cost);
+            if fits {
+                model.charge(cost);
+            }
+        }
+    }
+
+    /// Promise 1, above 128 units: no window holds more than N, and nothing is refused that would fit in a
+    /// window longer by W/128.
+    #[test]
+    fn large_sliding_windows_err_to_refusal_by_a_part(units in 129..600_u64, arrivals in arrivals()) {
+        let (rule, mut model) = (sliding(units, WINDOW), SlidingModel::new(units, WINDOW));
+        let mut cell = Cell::new(&rule);
+        let mut now = 0;
+        for (gap, cost) in arrivals {
+            now += gap;
+            let cost = cost * 9;
+            let fits = model.fits(cost, now);
+            let admitted = take(&mut cell, &rule, cost, now);
+            prop_assert!(fits || !admitted, "admitted too much at {}", now);
+            prop_assert!(admitted || model.used_since(WINDOW + WINDOW / 128) + cost > units, "refused at {}", now);
+            if admitted {
+                model.charge(cost);
+            }
+        }
+    }
+
+    /// Promise 1: a cell is bounded: at most 129 stamps of 16 bytes, whatever the arrivals.
+    #[test]
+    fn cells_are_bounded(units in 1..600_u64, changed in 1..600_u64, arrivals in arrivals()) {
+        let mut cell = Cell::new(&sliding(units, WINDOW));
+        let mut now = 0;
+        for (turn, (gap, cost)) in arrivals.into_iter().enumerate() {
+            now += gap;
+            let units = if turn < 150 { units } else { changed };
+            take(&mut cell, &sliding(units, WINDOW), cost, now);
+            prop_assert!(cell.heap_bytes() <= 129 * 16 + 16, "{} bytes", cell.heap_bytes());
+        }
+    }
+
+    /// Promise 3: changed numbers take effect at once and refill nothing, in either direction.
+    #[test]
+    fn changed_numbers_refill_nothing(
+        turns in prop::collection::vec((1..=128_u64, arrivals()), 1..5),
+    ) {
+        let mut cell = Cell::new(&sliding(1, WINDOW));
+        let mut model = SlidingModel::new(1, WINDOW);
+        let mut now = 0;
+        for (units, arrivals) in turns {
+            model.units = units;
+            let rule = sliding(units, WINDOW);
+            for (gap, cost) in arrivals {
+                now += gap;
+                let fits = model.fits(cost, now);
+                prop_assert_eq!(take(&mut cell, &rule, cost, now), fits, "at {}", now);
+                if fits {
+                    model.charge(cost);
+                }
+            }
+        }
+    }
+
+    /// Promise 3: the same when N crosses 128 and W shrinks, where stamps change their grain: never too much.
+    #[test]
+    fn a_changed_grain_never_admits_too_much(
+        turns in prop::collection::vec((1..600_u64, arrivals()), 1..5),
+    ) {
+        let mut cell = Cell::new(&sliding(1, WINDOW));
+        let mut model = SlidingModel::new(1, WINDOW);
+        let (mut now, mut window) = (0, WINDOW);
+        for (units, arrivals) in turns {
+            (model.units, model.window) = (units, window);
+            let rule = sliding(units, window);
+            for (gap, cost) in arrivals {
+                now += gap;
+                let fits = model.fits(cost * 5, now);
+                let admitted = take(&mut cell, &rule, cost * 5, now);
+                prop_assert!(fits || !admitted, "admitted too much at {}", now);
+                if admitted {
+                    model.charge(cost * 5);
+                }
+            }
+            window = window * 2 / 3;
+        }
+    }
+
+    /// Promise: time that stands still, jumps or runs backwards never lets more than N into a window of the
+    /// time that the cell has seen.
+    #[test]
+    fn time_may_run_backwards(units in 1..40_u64, times in prop::collection::vec(0..3 * WINDOW, 1..300)) {
+        let (rule, mut model) = (sliding(units, WINDOW), SlidingModel::new(units, WINDOW));
+        let mut cell = Cell::new(&rule);
+        for now in times {
+            let fits = model.fits(1, now);
+            prop_assert_eq!(take(&mut cell, &rule, 1, now), fits);
+            if fits {
+                model.charge(1);
+            }
+        }
+    }
+
+    /// Promise: a retry after the told wait succeeds, a nanosecond earlier it does not, if nobody else uses the
+    /// key. A cost above the whole limit is told no wait.
+    #[test]
+    fn the_wait_is_exact(
+        units in 1..300_u64, burst in 1..20_u32, is_gcra: bool, arrivals in arrivals(),
+    ) {
+        let rule = if is_gcra { gcra(units, WINDOW, burst) } else { sliding(units, WINDOW) };
+        let most = if is_gcra { u64::from(burst) } else { units };
+        let mut cell = Cell::new(&rule);
+        let mut now = 0;
+        for (gap, cost) in arrivals {
+            now += gap;
+            let Check::Over { retry_after } = cell.check(&rule, cost, Moment::from_nanos(now)) else {
+                cell.charge(&rule, cost, Moment::from_nanos(now));
+                continue;
+            };
+            let Some(wait) = retry_after else {
+                prop_assert!(cost > most);
+                continue;
+            };
+            let again = Moment::from_nanos(now).after(wait);
+            let before = Moment::from_nanos(again.as_nanos() - 1);
+            prop_assert!(!cell.clone().check(&rule, cost, before).is_within());
+            prop_assert!(cell.clone().check(&rule, cost, again).is_within());
+        }
+    }
+
+    /// Promise 1: GCRA decides as its model, and admits at most N + burst in any window.
+    #[test]
+    fn gcra_is_its_model(units in 1..200_u64, burst in 1..20_u32, arrivals in arrivals()) {
+        let rule = gcra(units, WINDOW, burst);
+        let (mut cell, mut model) = (Cell::new(&rule), GcraModel::new(units, WINDOW, u64::from(burst)));
+        let (mut now, mut admitted) = (0, Vec::new());
+        for (gap, cost) in arrivals {
+            now += gap;
+            let fits = model.admits(cost, now);
+            prop_assert_eq!(take(&mut cell, &rule, cost, now), fits, "at {}", now);
+            if fits {
+                admitted.push((now, cost));
+            }
+        }
+        prop_assert!(worst_window(&admitted, WINDOW) <= units + u64::from(burst));
+    }
+
+    /// Promise 1: a sender at 98 % of N is never refused, evenly or with jitter.
+    #[test]
+    fn a_steady_sender_is_never_refused(
+        units in prop_oneof![Just(100_u64), Just(129_u64), Just(1000_u64)],
+        jitter in prop::collection::vec(0.0..1.0, 3000),
+        jittered: bool,
+    ) {
+        const LONG: f64 = 10e9;
+        #[expect(clippy::cast_precision_loss, reason = "the counts are small")]
+        let step = LONG / (0.98 * units as f64);
+        let rule = sliding(units, 10_000_000_000);
+        let mut cell = Cell::new(&rule);
+        for (turn, jitter) in (0_u32..).zip(jitter) {
+            let at = step * (f64::from(turn) + if jittered { jitter } else { 0.0 });
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, below 2^53")]
+            let at = at as u64;
+            prop_assert!(take(&mut cell, &rule, 1, at), "refused request {}", turn);
+        }
+    }
+}
