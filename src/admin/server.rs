@@ -88,3 +88,49 @@ async fn answer(stream: TcpStream, admin: &Admin) {
         tracing::debug!(%error, "admin: connection ended early");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::super::Readiness;
+    use super::*;
+    use crate::engine::Engine;
+    use crate::metrics::Metrics;
+
+    /// Promise: it answers over real sockets, several requests on one connection, HEAD without a body, and
+    /// ends when it is told to.
+    #[test]
+    fn serves_until_stopped() {
+        let (address_sender, address) = std::sync::mpsc::channel();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let server = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                address_sender.send(listener.local_addr().unwrap()).unwrap();
+                let admin = Admin {
+                    metrics: Metrics::new(),
+                    engine: Engine::new(1 << 20),
+                    policy: Box::new(|| panic!("this test does not ask for the policy")),
+                    readiness: Box::new(|| Readiness::unless(Vec::new())),
+                };
+                serve(listener, Arc::new(admin), async { drop(stopped.await) }).await;
+            });
+        });
+        let mut client = std::net::TcpStream::connect(address.recv().unwrap()).unwrap();
+        let requests = concat!(
+            "HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        );
+        client.write_all(requests.as_bytes()).unwrap();
+        let mut answers = String::new();
+        client.read_to_string(&mut answers).unwrap();
+        let (head, get) = answers.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("content-length: 6"), "{head}");
+        assert!(get.starts_with("HTTP/1.1 200 OK\r\n") && get.ends_with("\r\n\r\nready\n"), "{get}");
+
+        stop.send(()).unwrap();
+        server.join().unwrap();
+    }
+}
