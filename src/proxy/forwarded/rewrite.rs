@@ -1,0 +1,330 @@
+//! What the application is told of the client.
+
+use std::net::IpAddr;
+
+use http::header::{FORWARDED, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use smallvec::SmallVec;
+
+use super::believed::{X_FORWARDED_FOR, believed_element};
+use crate::policy::{ForwardedHeader, Trust, host};
+
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// How a client connection came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Http,
+    Https,
+}
+
+/// What is known of a connection: made once, used for each of its requests.
+#[derive(Clone, Debug)]
+pub struct Hop {
+    scheme: Scheme,
+    /// Set if the peer is trusted; then its word on scheme and host is taken over.
+    trust: Option<Trust>,
+    /// A configured header that is not on the list of known ones.
+    also_removed: Option<HeaderName>,
+    peer: IpAddr,
+    peer_values: ClientValues,
+}
+
+/// The header values that depend on the client and the scheme alone.
+#[derive(Clone, Debug)]
+struct ClientValues {
+    x_forwarded_for: HeaderValue,
+    forwarded: HeaderValue,
+}
+
+impl Hop {
+    pub fn new(peer: IpAddr, scheme: Scheme, trust: &Trust) -> Self {
+        let peer = peer.to_canonical();
+        Hop {
+            scheme,
+            trust: trust.covers(peer).then(|| trust.clone()),
+            also_removed: match &trust.header {
+                ForwardedHeader::Single(name) if !is_forwarding(name.as_str()) => Some(name.clone()),
+                _ => None,
+            },
+            peer,
+            peer_values: ClientValues::new(peer, scheme, None),
+        }
+    }
+}
+
+/// Removes every known forwarding header, and writes `X-Forwarded-For` (`client`, and nothing else),
+/// `X-Forwarded-Proto`, `X-Forwarded-Host` and `Forwarded`.
+///
+/// `client` is what `believed_client` gave for the same headers. The host is that of `Host`; a trusted proxy's word
+/// replaces scheme and host if it is valid. `Forwarded` has a `host` only then: `Host` itself reaches the
+/// application unchanged.
+pub fn rewrite(headers: &mut HeaderMap, hop: &Hop, client: IpAddr) {
+    let said = hop.trust.as_ref().map(|trust| said_by_proxy(trust, headers)).unwrap_or_default();
+    remove_forwarding(headers, hop.also_removed.as_ref());
+
+    let scheme = said.scheme.unwrap_or(hop.scheme);
+    let values = if client == hop.peer && scheme == hop.scheme && said.host.is_none() {
+        hop.peer_values.clone()
+    } else {
+        ClientValues::new(client, scheme, said.host.as_ref())
+    };
+    headers.insert(X_FORWARDED_FOR, values.x_forwarded_for);
+    headers.insert(FORWARDED, values.forwarded);
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme.name()));
+    if let Some(host) = said.host.or_else(|| headers.get(HOST).cloned()) {
+        headers.insert(X_FORWARDED_HOST, host);
+    }
+}
+
+impl Scheme {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        }
+    }
+
+    fn parse(text: &[u8]) -> Option<Self> {
+        [Scheme::Http, Scheme::Https].into_iter().find(|s| text.eq_ignore_ascii_case(s.name().as_bytes()))
+    }
+}
+
+impl ClientValues {
+    fn new(client: IpAddr, scheme: Scheme, host: Option<&HeaderValue>) -> Self {
+        // RFC 7239 §6: an IPv6 address is in brackets, and so in quotes.
+        let mut forwarded = match client {
+            IpAddr::V4(v4) => format!("for={v4};proto={}", scheme.name()),
+            IpAddr::V6(v6) => format!("for=\"[{v6}]\";proto={}", scheme.name()),
+        };
+        if let Some(host) = host.and_then(|h| h.to_str().ok()) {
+            // A port needs quotes too. A valid host holds none.
+            forwarded.push_str(";host=\"");
+            forwarded.push_str(host);
+            forwarded.push('"');
+        }
+        ClientValues { x_forwarded_for: header_value(client.to_string()), forwarded: header_value(forwarded) }
+    }
+}
+
+/// Addresses, scheme names and checked hosts are always valid values.
+fn header_value(text: String) -> HeaderValue {
+    debug_assert!(HeaderValue::from_str(&text).is_ok());
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}
+
+#[derive(Default)]
+struct Said {
+    scheme: Option<Scheme>,
+    host: Option<HeaderValue>,
+}
+
+/// Taken from the header that is believed; `X-Forwarded-*` go together.
+fn said_by_proxy(trust: &Trust, headers: &HeaderMap) -> Said {
+    let valid_host = |raw: &[u8]| {
+        let raw = str::from_utf8(raw).ok()?;
+        host::split(raw).ok()?;
+        HeaderValue::from_str(raw).ok()
+    };
+    if trust.header == ForwardedHeader::Forwarded {
+        let element = believed_element(trust, headers).unwrap_or_default();
+        return Said {
+            scheme: element.proto.and_then(Scheme::parse),
+            host: element.host.and_then(valid_host),
+        };
+    }
+    Said {
+        scheme: only(headers, &X_FORWARDED_PROTO).and_then(|value| Scheme::parse(value.as_bytes())),
+        host: only(headers, &X_FORWARDED_HOST).and_then(|value| valid_host(value.as_bytes())),
+    }
+}
+
+fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
+    let mut lines = headers.get_all(name).iter();
+    let first = lines.next()?;
+    lines.next().is_none().then_some(first)
+}
+
+fn remove_forwarding(headers: &mut HeaderMap, also: Option<&HeaderName>) {
+    let found: SmallVec<[HeaderName; 4]> =
+        headers.keys().filter(|name| is_forwarding(name.as_str()) || Some(*name) == also).cloned().collect();
+    for name in found {
+        headers.remove(name);
+    }
+}
+
+/// Where some application looks for the client's address, scheme or host; `X-Forwarded…` besides.
+const FORWARDING: [&str; 17] = [
+    "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "cf-pseudo-ipv4",
+    "client-ip",
+    "fastly-client-ip",
+    "forwarded",
+    "forwarded-for",
+    "proxy-client-ip",
+    "true-client-ip",
+    "wl-proxy-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-original-forwarded-for",
+    "x-originating-ip",
+    "x-real-ip",
+    "x-remote-addr",
+    "x-remote-ip",
+];
+
+/// `name` is in lower case, as header names are. An underscore counts as a hyphen, as it does for applications that
+/// get their headers as variables (CGI, WSGI).
+fn is_forwarding(name: &str) -> bool {
+    match name.as_bytes() {
+        [b'x', b'-' | b'_', b'c' | b'f' | b'o' | b'r', ..] | [b'c' | b'f' | b'p' | b't' | b'w', ..] => {}
+        _ => return false,
+    }
+    is_spelling_of(name.get(..11).unwrap_or_default(), "x-forwarded")
+        || FORWARDING.iter().any(|known| is_spelling_of(name, known))
+}
+
+fn is_spelling_of(name: &str, known: &str) -> bool {
+    name.len() == known.len()
+        && name.bytes().zip(known.bytes()).all(|(n, k)| n == k || (n == b'_' && k == b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::believed_client;
+    use super::*;
+
+    fn trust(header: ForwardedHeader) -> Trust {
+        Trust { proxies: vec!["10.0.0.0/8".parse().unwrap()], header }
+    }
+
+    /// Rewrites the way the proxy does; gives the lines, sorted.
+    fn rewritten(peer: &str, header: ForwardedHeader, lines: &[(&'static str, &str)]) -> Vec<String> {
+        let (peer, trust) = (peer.parse().unwrap(), trust(header));
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        let client = believed_client(peer, &trust, &headers);
+        rewrite(&mut headers, &Hop::new(peer, Scheme::Http, &trust), client);
+        let mut lines: Vec<_> =
+            headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        lines.sort();
+        lines
+    }
+
+    const FORGED: [(&str, &str); 13] = [
+        ("cf-connecting-ip", "203.0.113.7"),
+        ("client-ip", "203.0.113.7"),
+        ("fastly-client-ip", "203.0.113.7"),
+        ("forwarded", "for=203.0.113.7;proto=https;host=evil.example"),
+        ("true-client-ip", "203.0.113.7"),
+        ("x-client-ip", "203.0.113.7"),
+        ("x-cluster-client-ip", "203.0.113.7"),
+        ("x-forwarded-host", "evil.example"),
+        ("x-forwarded-port", "1"),
+        ("x-forwarded-proto", "https"),
+        ("x_forwarded_for", "203.0.113.7"),
+        ("x-original-forwarded-for", "203.0.113.7"),
+        ("x-real-ip", "203.0.113.7"),
+    ];
+
+    /// Promise 10: only a trusted proxy's forwarding headers are believed; everyone else's are removed.
+    #[test]
+    fn removes_what_an_untrusted_client_says() {
+        let mut lines = vec![("host", "a.example"), ("accept", "*/*"), ("x-forwarded-for", "203.0.113.7")];
+        lines.extend(FORGED);
+        assert_eq!(
+            rewritten("192.0.2.9", ForwardedHeader::XForwardedFor, &lines),
+            [
+                "accept: */*",
+                "forwarded: for=192.0.2.9;proto=http",
+                "host: a.example",
+                "x-forwarded-for: 192.0.2.9",
+                "x-forwarded-host: a.example",
+                "x-forwarded-proto: http",
+            ]
+        );
+    }
+
+    /// A header that was configured is removed like the known ones.
+    #[test]
+    fn removes_the_configured_header() {
+        let header = ForwardedHeader::Single(HeaderName::from_static("my-client"));
+        let lines = rewritten("192.0.2.9", header.clone(), &[("my-client", "203.0.113.7")]);
+        assert_eq!(
+            lines,
+            ["forwarded: for=192.0.2.9;proto=http", "x-forwarded-for: 192.0.2.9", "x-forwarded-proto: http"]
+        );
+        let lines = rewritten("10.0.0.1", header, &[("my-client", "2001:db8::1")]);
+        assert_eq!(
+            lines,
+            [
+                "forwarded: for=\"[2001:db8::1]\";proto=http",
+                "x-forwarded-for: 2001:db8::1",
+                "x-forwarded-proto: http"
+            ]
+        );
+    }
+
+    /// From a trusted proxy, scheme and host are taken over if they are valid.
+    #[test]
+    fn takes_over_a_trusted_scheme_and_host() {
+        let lines = [
+            ("host", "inner"),
+            ("x-forwarded-for", "192.0.2.1"),
+            ("x-forwarded-proto", "HTTPS"),
+            ("x-forwarded-host", "a.example:8443"),
+        ];
+        assert_eq!(
+            rewritten("10.0.0.1", ForwardedHeader::XForwardedFor, &lines),
+            [
+                "forwarded: for=192.0.2.1;proto=https;host=\"a.example:8443\"",
+                "host: inner",
+                "x-forwarded-for: 192.0.2.1",
+                "x-forwarded-host: a.example:8443",
+                "x-forwarded-proto: https",
+            ]
+        );
+        let lines = [
+            ("host", "inner"),
+            ("x-forwarded-for", "192.0.2.1"),
+            ("x-forwarded-proto", "gopher"),
+            ("x-forwarded-host", "a\"b"),
+        ];
+        assert_eq!(
+            rewritten("10.0.0.1", ForwardedHeader::XForwardedFor, &lines),
+            [
+                "forwarded: for=192.0.2.1;proto=http",
+                "host: inner",
+                "x-forwarded-for: 192.0.2.1",
+                "x-forwarded-host: inner",
+                "x-forwarded-proto: http",
+            ]
+        );
+    }
+
+    /// Exactly one forwarding header is believed: beside `Forwarded`, the `X-Forwarded` ones say nothing.
+    #[test]
+    fn believes_one_header() {
+        let lines = [
+            (
+                "forwarded",
+                "for=203.0.113.7;proto=http, for=192.0.2.1;proto=https;host=b.example, for=10.0.0.2",
+            ),
+            ("x-forwarded-host", "evil.example"),
+            ("x-forwarded-for", "203.0.113.7"),
+        ];
+        assert_eq!(
+            rewritten("10.0.0.1", ForwardedHeader::Forwarded, &lines),
+            [
+                "forwarded: for=192.0.2.1;proto=https;host=\"b.example\"",
+                "x-forwarded-for: 192.0.2.1",
+                "x-forwarded-host: b.example",
+                "x-forwarded-proto: https",
+            ]
+        );
+    }
+}
