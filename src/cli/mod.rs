@@ -2,7 +2,9 @@
 
 pub mod check;
 pub mod demo;
+pub mod diagnostics;
 pub mod run;
+pub mod summary;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,1 +1,167 @@
 //! What was written: TOML into typed configuration, with the place of everything kept for error messages.
+//!
+//! [`load`] is the door: it reads the files, lets [`Config`] say what was written and
+//! [`policy::compile`](crate::policy::compile) what can run, and yields either a policy or every error at once.
+//! One file here for each table of the configuration; [`TABLES`] lists them with their keys.
+
+pub mod accounts;
+pub mod clauses;
+pub mod conduct;
+pub mod enforcement;
+pub mod http;
+pub mod identity;
+pub mod limits;
+pub mod listen;
+pub mod log;
+pub mod plans;
+pub mod routes;
+pub mod units;
+pub mod upstreams;
+
+mod diagnostic;
+mod load;
+mod nearest;
+mod place;
+mod reader;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Problems, Severity};
+pub use load::{Loaded, from_str, load};
+pub use nearest::nearest;
+pub use place::{At, FileId, Place, Position, SourceFile};
+pub use reader::TableKind;
+
+use reader::{Item, Table};
+
+/// The root of a configuration file.
+pub const ROOT: TableKind = TableKind {
+    title: "the configuration",
+    keys: &[
+        "version",
+        "listen",
+        "http",
+        "timeouts",
+        "shutdown",
+        "paths",
+        "enforcement",
+        "policy",
+        "upstreams",
+        "routes",
+        "identity",
+        "state",
+        "limits",
+        "plans",
+        "agreements",
+        "detectors",
+        "standing",
+        "log",
+        "tls",
+    ],
+};
+
+pub const POLICY: TableKind = TableKind { title: "[policy]", keys: &["file"] };
+
+/// Every kind of table that the configuration file knows.
+pub const TABLES: &[&TableKind] = &[
+    &ROOT,
+    &listen::LISTEN,
+    &listen::LISTENER,
+    &http::HTTP,
+    &http::TIMEOUTS,
+    &http::SHUTDOWN,
+    &http::PATHS,
+    &enforcement::ENFORCEMENT,
+    &POLICY,
+    &upstreams::UPSTREAM,
+    &upstreams::SERVER,
+    &upstreams::CAPACITY,
+    &upstreams::QUEUE,
+    &upstreams::EJECTION,
+    &upstreams::HEALTH_CHECK,
+    &upstreams::RETRY,
+    &routes::ROUTE,
+    &identity::IDENTITY,
+    &identity::CLIENT,
+    &enforcement::STATE,
+    &limits::LIMIT,
+    &limits::MATCH,
+    &limits::OVERRIDE,
+    &plans::PLAN,
+    &plans::AGREEMENT,
+    &conduct::DETECTOR,
+    &conduct::STANDING,
+    &log::LOG,
+    &log::ACCESS,
+];
+
+/// A configuration as written, its policy file and accounts file included.
+///
+/// Defaults are not filled in yet, and names are not resolved: that is
+/// [`compile`](crate::policy::compile::compile)'s work.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `None` when `[listen]` is missing or bad, which was reported.
+    pub listen: Option<listen::Listen>,
+    pub http: http::Http,
+    pub timeouts: http::Timeouts,
+    pub shutdown: http::Shutdown,
+    pub paths: http::Paths,
+    pub enforcement: enforcement::Enforcement,
+    pub identity: identity::Identity,
+    pub state: enforcement::State,
+    pub upstreams: At<Vec<upstreams::Upstream>>,
+    pub routes: Vec<routes::Route>,
+    pub limits: Vec<limits::Limit>,
+    pub plans: Vec<plans::Plan>,
+    pub agreements: Vec<plans::Agreement>,
+    pub detectors: Vec<conduct::Detector>,
+    pub standing: Option<At<conduct::Standing>>,
+    pub log: log::Log,
+    pub policy_file: Option<At<String>>,
+    /// Of the policy file, or of the policy that is built in.
+    pub clauses: Vec<clauses::Clause>,
+    /// `None` without an accounts file.
+    pub accounts: Option<Vec<accounts::Account>>,
+}
+
+impl Config {
+    /// Reads the configuration file itself; the files that it names are read by [`load`].
+    fn read(root: &Table<'_>) -> Config {
+        const UPSTREAMS: &str = "at least one [upstreams.NAME] with `servers`";
+        const LISTEN: &str = "[listen] with at least `proxy = \"127.0.0.1:8080\"`";
+        read_version(root);
+        if let Some(item) = root.item("tls") {
+            item.wrong("TLS is not in this version", "no `tls`");
+        }
+        let upstreams = root.require("upstreams", UPSTREAMS, |i| Some(i.at(upstreams::read(i))));
+        Config {
+            listen: root.require("listen", LISTEN, listen::read),
+            http: root.read("http", http::read_http).unwrap_or_default(),
+            timeouts: root.read("timeouts", http::read_timeouts).unwrap_or_default(),
+            shutdown: root.read("shutdown", http::read_shutdown).unwrap_or_default(),
+            paths: root.read("paths", http::read_paths).unwrap_or_default(),
+            enforcement: root.read("enforcement", enforcement::read).unwrap_or_default(),
+            identity: root.read("identity", identity::read).unwrap_or_default(),
+            state: root.read("state", enforcement::read_state).unwrap_or_default(),
+            upstreams: upstreams.unwrap_or(At::new(Vec::new(), root.place)),
+            routes: root.read("routes", |i| Some(routes::read(i))).unwrap_or_default(),
+            limits: root.read("limits", |i| Some(limits::read(i))).unwrap_or_default(),
+            plans: root.read("plans", |i| Some(plans::read_plans(i))).unwrap_or_default(),
+            agreements: root.read("agreements", |i| Some(plans::read_agreements(i))).unwrap_or_default(),
+            detectors: root.read("detectors", |i| Some(conduct::read_detectors(i))).unwrap_or_default(),
+            standing: root.read("standing", |i| conduct::read_standing(i).map(|s| i.at(s))),
+            log: root.read("log", log::read).unwrap_or_default(),
+            policy_file: root.read("policy", policy_file),
+            clauses: Vec::new(),
+            accounts: None,
+        }
+    }
+}
+
+fn policy_file(item: Item<'_>) -> Option<At<String>> {
+    item.table(&POLICY)?.read("file", |i| i.text("a file's name").map(|t| i.at(t.to_owned())))
+}
+
+/// `version` of any file: 1, or nothing.
+fn read_version(table: &Table<'_>) {
+    table.read("version", |item| item.whole::<u64>(1..=1));
+}

@@ -5,6 +5,7 @@
 //! it; nobody changes it: a reload makes a new one.
 
 pub mod compile;
+pub mod describe;
 pub mod host;
 pub mod path;
 pub mod template;

@@ -1,0 +1,88 @@
+//! `[detectors.NAME]` and `[standing]`: what conduct is looked for, and what follows from it.
+
+use std::time::Duration;
+
+use super::diagnostic::Diagnostic;
+use super::limits::MODES;
+use super::place::At;
+use super::reader::{Item, TableKind};
+use crate::clause::Behaviour;
+use crate::remedy::Mode;
+
+pub const DETECTOR: TableKind = TableKind { title: "[detectors.NAME]", keys: &["mode", "clause"] };
+
+pub const STANDING: TableKind = TableKind { title: "[standing]", keys: &["ladder", "decay"] };
+
+/// `[detectors.NAME]` as written.
+#[derive(Clone, Debug)]
+pub struct Detector {
+    pub behaviour: At<Behaviour>,
+    pub clause: Option<At<String>>,
+    pub mode: Option<Mode>,
+}
+
+/// `[standing]` as written.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// From the mildest; no rung twice.
+    pub ladder: Option<Vec<Rung>>,
+    /// One step down after this long without findings.
+    pub decay: Option<Duration>,
+}
+
+/// What can be done about an account or a client, from the mildest. Termination is a person's decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rung {
+    Warn,
+    Throttle,
+    Challenge,
+    Suspend,
+}
+
+const RUNGS: &[(&str, Rung)] = &[
+    ("warn", Rung::Warn),
+    ("throttle", Rung::Throttle),
+    ("challenge", Rung::Challenge),
+    ("suspend", Rung::Suspend),
+];
+
+const DECAY_MIN: Duration = Duration::from_secs(60);
+const DECAY_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+pub(super) fn read_detectors(item: Item<'_>) -> Vec<Detector> {
+    let entries = item.entries().unwrap_or_default();
+    entries.into_iter().filter_map(|(name, item)| detector(&name, item)).collect()
+}
+
+fn detector(name: &At<String>, item: Item<'_>) -> Option<Detector> {
+    let behaviour = Behaviour::from_name(&name.value);
+    if behaviour.is_none() {
+        let names = Behaviour::ALL.into_iter().map(Behaviour::name);
+        let unknown = Diagnostic::error(name.place, format!("no detector is called `{}`", name.value));
+        item.problems.add(unknown.one_of(&name.value, names));
+    }
+    let table = item.table(&DETECTOR)?;
+    Some(Detector {
+        clause: table.read("clause", |i| i.text("the id of a clause").map(|t| i.at(t.to_owned()))),
+        mode: table.read("mode", |i| i.word(MODES)),
+        behaviour: At::new(behaviour?, name.place),
+    })
+}
+
+pub(super) fn read_standing(item: Item<'_>) -> Option<Standing> {
+    let table = item.table(&STANDING)?;
+    Some(Standing {
+        ladder: table.read("ladder", ladder),
+        decay: table.read("decay", |i| i.duration(DECAY_MIN..=DECAY_MAX)),
+    })
+}
+
+fn ladder(item: Item<'_>) -> Option<Vec<Rung>> {
+    const EXPECTED: &str =
+        "some of \"warn\", \"throttle\", \"challenge\" and \"suspend\", in this order, each once";
+    let rungs = item.list(|i| i.word(RUNGS))?;
+    if rungs.is_empty() || !rungs.is_sorted_by(|a, b| a < b) {
+        return item.refuse("`ladder` does not climb", EXPECTED);
+    }
+    Some(rungs)
+}

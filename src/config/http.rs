@@ -1,0 +1,147 @@
+//! `[http]`, `[timeouts]`, `[shutdown]` and `[paths]`: how messages are read.
+
+use std::time::Duration;
+
+use super::reader::{Item, TableKind};
+use crate::policy::path::{Case, Parameters, TrailingSlash};
+
+pub const HTTP: TableKind =
+    TableKind { title: "[http]", keys: &["head_size", "header_count", "uri_size", "body_size"] };
+
+pub const TIMEOUTS: TableKind = TableKind {
+    title: "[timeouts]",
+    keys: &["head_read", "idle", "body_progress", "connect", "first_byte", "total"],
+};
+
+pub const SHUTDOWN: TableKind = TableKind { title: "[shutdown]", keys: &["drain_delay", "drain_timeout"] };
+
+pub const PATHS: TableKind = TableKind { title: "[paths]", keys: &["trailing_slash", "case", "parameters"] };
+
+/// A bound that may be switched off by a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cap<T> {
+    Unbounded,
+    AtMost(T),
+}
+
+impl<T> Cap<T> {
+    pub fn at_most(self) -> Option<T> {
+        match self {
+            Cap::Unbounded => None,
+            Cap::AtMost(bound) => Some(bound),
+        }
+    }
+}
+
+/// `[http]` as written; sizes in bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Http {
+    pub head_size: Option<u64>,
+    pub header_count: Option<u32>,
+    pub uri_size: Option<super::At<u64>>,
+    pub body_size: Option<Cap<u64>>,
+}
+
+/// `[timeouts]` as written.
+#[derive(Clone, Debug, Default)]
+pub struct Timeouts {
+    pub head_read: Option<Duration>,
+    pub idle: Option<Duration>,
+    pub body_progress: Option<Duration>,
+    pub connect: Option<Duration>,
+    pub first_byte: Option<Duration>,
+    pub total: Option<Cap<Duration>>,
+}
+
+/// `[shutdown]` as written.
+#[derive(Clone, Debug, Default)]
+pub struct Shutdown {
+    pub drain_delay: Option<Duration>,
+    pub drain_timeout: Option<Duration>,
+}
+
+/// `[paths]` as written.
+#[derive(Clone, Debug, Default)]
+pub struct Paths {
+    pub trailing_slash: Option<TrailingSlash>,
+    pub case: Option<Case>,
+    pub parameters: Option<Parameters>,
+}
+
+/// hyper's read buffer cannot be smaller.
+const HEAD_SIZE_MIN: u64 = 8 << 10;
+const HEAD_SIZE_MAX: u64 = 1 << 20;
+const HEADER_COUNT_MAX: u64 = 10_000;
+const URI_SIZE_MIN: u64 = 64;
+
+const TIMEOUT_MIN: Duration = Duration::from_millis(1);
+pub(super) const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+const DRAIN_MAX: Duration = Duration::from_secs(60 * 60);
+
+pub(super) fn read_http(item: Item<'_>) -> Option<Http> {
+    let table = item.table(&HTTP)?;
+    Some(Http {
+        head_size: table.read("head_size", |i| i.bytes(HEAD_SIZE_MIN..=HEAD_SIZE_MAX)),
+        header_count: table.read("header_count", |i| i.whole(1..=HEADER_COUNT_MAX)),
+        uri_size: table.read("uri_size", |i| i.bytes(URI_SIZE_MIN..=HEAD_SIZE_MAX).map(|n| i.at(n))),
+        body_size: table.read("body_size", body_size),
+    })
+}
+
+/// A size, or `"unlimited"`.
+pub(super) fn body_size(item: Item<'_>) -> Option<Cap<u64>> {
+    const EXPECTED: &str = "a size such as \"10MiB\", or \"unlimited\"";
+    if !item.is_text() {
+        return item.bytes(0..=u64::MAX).map(Cap::AtMost);
+    }
+    item.parse(EXPECTED, |text| match text {
+        "unlimited" => Some(Cap::Unbounded),
+        _ => super::units::bytes(text).map(Cap::AtMost),
+    })
+}
+
+pub(super) fn read_timeouts(item: Item<'_>) -> Option<Timeouts> {
+    let table = item.table(&TIMEOUTS)?;
+    let time = |key| table.read(key, timeout);
+    Some(Timeouts {
+        head_read: time("head_read"),
+        idle: time("idle"),
+        body_progress: time("body_progress"),
+        connect: time("connect"),
+        first_byte: time("first_byte"),
+        total: table.read("total", total),
+    })
+}
+
+/// A time that may not be zero: nothing could ever be in time.
+pub(super) fn timeout(item: Item<'_>) -> Option<Duration> {
+    item.duration(TIMEOUT_MIN..=TIMEOUT_MAX)
+}
+
+fn total(item: Item<'_>) -> Option<Cap<Duration>> {
+    item.parse("a time such as \"5min\", or \"none\"", |text| match text {
+        "none" => Some(Cap::Unbounded),
+        _ => super::units::duration(text)
+            .filter(|time| (TIMEOUT_MIN..=TIMEOUT_MAX).contains(time))
+            .map(Cap::AtMost),
+    })
+}
+
+pub(super) fn read_shutdown(item: Item<'_>) -> Option<Shutdown> {
+    let table = item.table(&SHUTDOWN)?;
+    let time = |key| table.read(key, |i| i.duration(Duration::ZERO..=DRAIN_MAX));
+    Some(Shutdown { drain_delay: time("drain_delay"), drain_timeout: time("drain_timeout") })
+}
+
+pub(super) fn read_paths(item: Item<'_>) -> Option<Paths> {
+    let table = item.table(&PATHS)?;
+    Some(Paths {
+        trailing_slash: table.read("trailing_slash", |i| {
+            i.word(&[("ignore", TrailingSlash::Ignore), ("distinct", TrailingSlash::Distinct)])
+        }),
+        case: table
+            .read("case", |i| i.word(&[("sensitive", Case::Sensitive), ("insensitive", Case::Insensitive)])),
+        parameters: table
+            .read("parameters", |i| i.word(&[("keep", Parameters::Keep), ("strip", Parameters::Strip)])),
+    })
+}

@@ -1,0 +1,142 @@
+//! `[listen]`: where weir listens, and whose forwarding header it believes.
+
+use std::net::SocketAddr;
+
+use http::HeaderName;
+use ipnet::IpNet;
+
+use super::place::At;
+use super::reader::{Item, Table, TableKind};
+use crate::policy::ForwardedHeader;
+
+pub const LISTEN: TableKind = TableKind {
+    title: "[listen]",
+    keys: &["proxy", "proxy_tls", "admin", "workers", "trusted_proxies", "forwarded_header"],
+};
+
+pub const LISTENER: TableKind = TableKind {
+    title: "a listener of `proxy`",
+    keys: &["address", "tls", "proxy_protocol", "trusted_proxies", "forwarded_header"],
+};
+
+/// `[listen]` as written.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    pub proxy: Vec<Listener>,
+    pub admin: Option<At<SocketAddr>>,
+    pub workers: Option<u32>,
+    /// For listeners that say nothing of their own.
+    pub trust: Trust,
+}
+
+/// One item of `proxy`.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    pub address: At<SocketAddr>,
+    pub trust: Trust,
+}
+
+/// Whose forwarding header is believed, and which; `None` where nothing was written.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    pub proxies: Option<Vec<At<IpNet>>>,
+    pub header: Option<ForwardedHeader>,
+}
+
+/// Far more than any machine has cores.
+const WORKERS_MAX: u64 = 1024;
+
+pub(super) fn read(item: Item<'_>) -> Option<Listen> {
+    let table = item.table(&LISTEN)?;
+    let proxy = table.require(
+        "proxy",
+        "an address and port such as \"127.0.0.1:8080\", or an array of them",
+        listeners,
+    );
+    refuse_tls(&table, "proxy_tls");
+    let admin = table.read("admin", |item| item.socket_address().map(|a| item.at(a)));
+    let workers = table.read("workers", |item| item.whole(1..=WORKERS_MAX));
+    let trust = trust(&table);
+    Some(Listen { proxy: proxy?, admin, workers, trust })
+}
+
+fn listeners(item: Item<'_>) -> Option<Vec<Listener>> {
+    let listeners = item.one_or_list(listener)?;
+    if listeners.is_empty() {
+        return item.refuse("`proxy` is empty", "at least one address to listen on");
+    }
+    Some(listeners)
+}
+
+fn listener(item: Item<'_>) -> Option<Listener> {
+    if !item.is_table() {
+        let address = item.socket_address()?;
+        return Some(Listener { address: item.at(address), trust: Trust::default() });
+    }
+    let table = item.table(&LISTENER)?;
+    let address = table.require("address", "an address and port such as \"127.0.0.1:8080\"", |item| {
+        item.socket_address().map(|a| item.at(a))
+    });
+    refuse_tls(&table, "tls");
+    refuse_proxy_protocol(&table);
+    let trust = trust(&table);
+    Some(Listener { address: address?, trust })
+}
+
+fn refuse_proxy_protocol(table: &Table<'_>) {
+    if let Some(item) = table.item("proxy_protocol")
+        && item.boolean() == Some(true)
+    {
+        item.wrong("the PROXY protocol is not in this version", "`false`, or no `proxy_protocol`");
+    }
+}
+
+/// TLS is understood so that its absence can be said plainly, instead of "unknown key".
+fn refuse_tls(table: &Table<'_>, key: &str) {
+    if let Some(item) = table.item(key)
+        && (key == "proxy_tls" || item.boolean() == Some(true))
+    {
+        item.wrong("TLS is not in this version", "plain `proxy` listeners only");
+    }
+}
+
+fn trust(table: &Table<'_>) -> Trust {
+    Trust {
+        proxies: table
+            .read("trusted_proxies", |item| item.one_or_list(|item| network(item).map(|net| item.at(net)))),
+        header: table.read("forwarded_header", forwarded_header),
+    }
+}
+
+fn forwarded_header(item: Item<'_>) -> Option<ForwardedHeader> {
+    item.parse("\"x-forwarded-for\", \"forwarded\" or another header's name", |text| {
+        let name: HeaderName = text.parse().ok()?;
+        Some(match name.as_str() {
+            "x-forwarded-for" => ForwardedHeader::XForwardedFor,
+            "forwarded" => ForwardedHeader::Forwarded,
+            _ => ForwardedHeader::Single(name),
+        })
+    })
+}
+
+/// An address range. A bare address is a range of one. Bits below the prefix are an error: in
+/// `192.0.2.7/8` either half may be the slip, and the halves mean very different things.
+pub(super) fn network(item: Item<'_>) -> Option<IpNet> {
+    const EXPECTED: &str = "an address range such as \"192.0.2.0/24\" or \"2001:db8::/32\", or an address";
+    let net: IpNet =
+        item.parse(EXPECTED, |text| text.parse().ok().or_else(|| Some(IpNet::from(address(text)?))))?;
+    if net != net.trunc() {
+        let message = format!("`{net}` has bits set below its prefix");
+        return item.refuse(message, &format!("\"{}\", or \"{}\"", net.trunc(), net.addr()));
+    }
+    if let IpNet::V6(v6) = net
+        && v6.addr().to_ipv4_mapped().is_some()
+    {
+        return item.refuse(format!("`{net}` is an IPv4 range in IPv6 form"), "the IPv4 form");
+    }
+    Some(net)
+}
+
+fn address(text: &str) -> Option<std::net::IpAddr> {
+    text.parse::<std::net::IpAddr>().ok()
+}

@@ -1,0 +1,174 @@
+//! The only I/O of the configuration: its files are read here, and nothing else is.
+
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use super::diagnostic::{Diagnostic, Diagnostics, Problems};
+use super::place::{FileId, Place, SourceFile};
+use super::reader::{Table, TableKind};
+use super::{Config, accounts, clauses};
+use crate::policy::Policy;
+use crate::policy::compile::compile;
+
+/// A configuration that can run.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub policy: Policy,
+    /// What is probably not meant, though it can run. May be empty.
+    pub warnings: Diagnostics,
+    /// Every file that was read: when one changes, the configuration has changed.
+    pub files: Vec<PathBuf>,
+}
+
+/// The policy that is in force where `[policy] file` names no other.
+const SHIPPED_POLICY: &str = include_str!("../../config/policy.toml");
+
+/// Reads the configuration at `path` and the files that it names, relative to its directory.
+///
+/// A file that cannot be read is an error like any other, at the place where it is named.
+pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
+    let mut reading = Reading::default();
+    let name = path.display().to_string();
+    let directory = path.parent().unwrap_or(Path::new(""));
+    match read_text(path) {
+        Ok(text) => {
+            reading.watched.push(path.to_owned());
+            reading.finish(name, text, directory)
+        }
+        Err(why) => {
+            let file = reading.add_source(name.clone(), String::new());
+            let place = Place { file, start: 0, end: 0 };
+            reading.problems.add(
+                Diagnostic::error(place, format!("cannot read {name}: {why}"))
+                    .expected("a configuration file in TOML"),
+            );
+            Err(reading.problems.into_diagnostics(reading.sources))
+        }
+    }
+}
+
+/// Reads a configuration from memory; `name` stands for its file in messages, and the files that it names are
+/// relative to `directory`.
+pub fn from_str(name: &str, text: &str, directory: &Path) -> Result<Loaded, Diagnostics> {
+    Reading::default().finish(name.to_owned(), text.to_owned(), directory)
+}
+
+/// What has been read so far.
+#[derive(Debug, Default)]
+struct Reading {
+    sources: Vec<SourceFile>,
+    watched: Vec<PathBuf>,
+    problems: Problems,
+}
+
+impl Reading {
+    fn finish(mut self, name: String, text: String, directory: &Path) -> Result<Loaded, Diagnostics> {
+        let file = self.add_source(name, text);
+        let config = self.table(file, &super::ROOT, Config::read).map(|mut config| {
+            config.clauses = self.clauses(&config, directory);
+            config.accounts = self.accounts(&config, directory);
+            config
+        });
+        let policy = config.and_then(|config| compile(&config, directory, &self.problems));
+        let failed = self.problems.has_errors();
+        let found = self.problems.into_diagnostics(self.sources);
+        match policy {
+            Some(policy) if !failed => Ok(Loaded { policy, warnings: found, files: self.watched }),
+            _ => Err(found),
+        }
+    }
+
+    fn clauses(&mut self, config: &Config, directory: &Path) -> Vec<clauses::Clause> {
+        let file = match &config.policy_file {
+            Some(written) => self.add_file(directory, &written.value, written.place),
+            None => Some(self.add_source("the built-in policy".to_owned(), SHIPPED_POLICY.to_owned())),
+        };
+        file.and_then(|file| self.table(file, &clauses::POLICY_FILE, clauses::read)).unwrap_or_default()
+    }
+
+    fn accounts(&mut self, config: &Config, directory: &Path) -> Option<Vec<accounts::Account>> {
+        let written = config.identity.accounts_file.as_ref()?;
+        let file = self.add_file(directory, &written.value, written.place)?;
+        self.table(file, &accounts::ACCOUNTS_FILE, accounts::read)
+    }
+
+    /// Reads a file that the configuration names at `place`.
+    fn add_file(&mut self, directory: &Path, name: &str, place: Place) -> Option<FileId> {
+        let path = directory.join(name);
+        // Watched even if it cannot be read now: writing it is how the operator repairs the configuration.
+        self.watched.push(path.clone());
+        match read_text(&path) {
+            Ok(text) => Some(self.add_source(path.display().to_string(), text)),
+            Err(why) => {
+                self.problems.add(
+                    Diagnostic::error(place, format!("cannot read {}: {why}", path.display()))
+                        .expected("a readable file, relative to the configuration's directory"),
+                );
+                None
+            }
+        }
+    }
+
+    fn add_source(&mut self, name: String, text: String) -> FileId {
+        // Three files at most are ever read.
+        let id = FileId(u16::try_from(self.sources.len()).unwrap_or(u16::MAX));
+        self.sources.push(SourceFile { name, text });
+        id
+    }
+
+    /// Parses one file and reads its root. `None` if it is not TOML, which is reported.
+    fn table<T>(
+        &self,
+        file: FileId,
+        kind: &'static TableKind,
+        read: impl FnOnce(&Table<'_>) -> T,
+    ) -> Option<T> {
+        let text = self.sources.get(usize::from(file.0)).map_or("", |source| source.text.as_str());
+        let (root, faults) = DeTable::parse_recoverable(text);
+        for fault in &faults {
+            self.problems.add(syntax_error(file, text, fault));
+        }
+        // What a duplicate leaves behind is whole; what other faults leave behind would raise false alarms.
+        if faults.iter().any(|fault| fault.message() != DUPLICATE_KEY) {
+            return None;
+        }
+        Some(read(&Table::root(root.get_ref(), file, kind, &self.problems)))
+    }
+}
+
+/// How the TOML parser reports a key or table that is written twice.
+const DUPLICATE_KEY: &str = "duplicate key";
+
+fn syntax_error(file: FileId, text: &str, fault: &toml::de::Error) -> Diagnostic {
+    let span = fault.span().unwrap_or(text.len()..text.len());
+    let place = Place { file, start: span.start, end: span.end };
+    if fault.message() == DUPLICATE_KEY {
+        let name = text.get(span).unwrap_or_default();
+        return Diagnostic::error(place, format!("`{name}` is written twice"))
+            .expected("each key and each table once");
+    }
+    match fault.message().split_once(", expected ") {
+        Some((message, expected)) => {
+            Diagnostic::error(place, format!("not TOML: {message}")).expected(expected)
+        }
+        None => Diagnostic::error(place, format!("not TOML: {}", fault.message())),
+    }
+}
+
+/// The text of a file, or why there is none.
+fn read_text(path: &Path) -> Result<String, String> {
+    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        _ => error.to_string(),
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let line = memchr::memchr_iter(
+            b'\n',
+            error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default(),
+        )
+        .count()
+            + 1;
+        format!("line {line} is not UTF-8")
+    })
+}

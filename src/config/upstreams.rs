@@ -1,0 +1,254 @@
+//! `[upstreams.NAME]`: the platform behind, and how carefully it is treated.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::place::At;
+use super::reader::{Item, Table, TableKind};
+use super::units;
+use crate::policy::ServerAddress;
+
+pub const UPSTREAM: TableKind = TableKind {
+    title: "[upstreams.NAME]",
+    keys: &[
+        "servers",
+        "max_connections",
+        "capacity",
+        "third_party",
+        "queue",
+        "ejection",
+        "health_check",
+        "retry",
+        "idle_connections",
+        "idle_timeout",
+    ],
+};
+
+pub const SERVER: TableKind =
+    TableKind { title: "a server of `servers`", keys: &["address", "max_connections"] };
+
+pub const CAPACITY: TableKind = TableKind { title: "`capacity`", keys: &["concurrency"] };
+
+pub const QUEUE: TableKind = TableKind { title: "`queue`", keys: &["length", "timeout"] };
+
+pub const EJECTION: TableKind = TableKind { title: "`ejection`", keys: &["failures", "base", "max"] };
+
+pub const HEALTH_CHECK: TableKind = TableKind {
+    title: "`health_check`",
+    keys: &["path", "interval", "timeout", "unhealthy_after", "healthy_after"],
+};
+
+pub const RETRY: TableKind = TableKind { title: "`retry`", keys: &["budget", "floor_per_second"] };
+
+/// `[upstreams.NAME]` as written.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    pub name: At<String>,
+    pub servers: At<Vec<Server>>,
+    pub max_connections: Option<u32>,
+    pub capacity_concurrency: Option<u32>,
+    pub third_party: Option<At<String>>,
+    pub queue: Queue,
+    pub ejection: Ejection,
+    pub health_check: Option<HealthCheck>,
+    pub retry: Retry,
+    pub idle_connections: Option<u32>,
+    pub idle_timeout: Option<Duration>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Server {
+    pub written: At<String>,
+    pub address: ServerAddress,
+    pub max_connections: Option<u32>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Queue {
+    pub length: Option<u32>,
+    pub timeout: Option<Duration>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Ejection {
+    pub failures: Option<u32>,
+    pub base: Option<Duration>,
+    pub max: Option<At<Duration>>,
+}
+
+#[derive(Clone, Debug)]
+pub struct HealthCheck {
+    pub path: String,
+    pub interval: Option<Duration>,
+    pub timeout: Option<Duration>,
+    pub unhealthy_after: Option<u32>,
+    pub healthy_after: Option<u32>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Retry {
+    /// Thousandths of all requests.
+    pub budget_permille: Option<u32>,
+    pub floor_per_second: Option<u32>,
+}
+
+/// More sockets than one machine opens to one server: there are 65,535 ports.
+const CONNECTIONS_MAX: u64 = 65_535;
+const CONCURRENCY_MAX: u64 = 1_000_000;
+const QUEUE_MAX: u64 = 1_000_000;
+const SERVERS_MAX: usize = 256;
+
+pub(super) fn read(item: Item<'_>) -> Vec<Upstream> {
+    let entries = item.entries().unwrap_or_default();
+    entries.into_iter().filter_map(|(name, item)| upstream(name, item)).collect()
+}
+
+fn upstream(name: At<String>, item: Item<'_>) -> Option<Upstream> {
+    let table = item.table(&UPSTREAM)?;
+    let servers = table.require("servers", "an array of addresses such as [\"127.0.0.1:3000\"]", |item| {
+        servers(item).map(|servers| item.at(servers))
+    });
+    Some(Upstream {
+        name,
+        // Servers that could not be read were reported; the name must stay known to routes that refer to it.
+        servers: servers.unwrap_or(At::new(Vec::new(), item.place)),
+        max_connections: connections(&table),
+        capacity_concurrency: table
+            .read("capacity", |i| i.table(&CAPACITY)?.read("concurrency", |i| i.whole(1..=CONCURRENCY_MAX))),
+        third_party: table.read("third_party", |i| {
+            i.text("whose it is, such as \"sms provider\"").map(|t| i.at(t.to_owned()))
+        }),
+        queue: table.read("queue", queue).unwrap_or_default(),
+        ejection: table.read("ejection", ejection).unwrap_or_default(),
+        health_check: table.read("health_check", health_check),
+        retry: table.read("retry", retry).unwrap_or_default(),
+        idle_connections: table.read("idle_connections", |i| i.whole(0..=CONNECTIONS_MAX)),
+        idle_timeout: table.read("idle_timeout", super::http::timeout),
+    })
+}
+
+fn connections(table: &Table<'_>) -> Option<u32> {
+    table.read("max_connections", |i| i.whole(1..=CONNECTIONS_MAX))
+}
+
+fn servers(item: Item<'_>) -> Option<Vec<Server>> {
+    const EXPECTED: &str = "one to 256 addresses such as \"127.0.0.1:3000\"";
+    let servers = item.one_or_list(server)?;
+    if servers.is_empty() || servers.len() > SERVERS_MAX {
+        return item.refuse(format!("`servers` holds {} servers", servers.len()), EXPECTED);
+    }
+    Some(servers)
+}
+
+fn server(item: Item<'_>) -> Option<Server> {
+    if item.is_table() {
+        let table = item.table(&SERVER)?;
+        let max_connections = connections(&table);
+        let server = table.require("address", "an address such as \"127.0.0.1:3000\"", server_address)?;
+        return Some(Server { max_connections, ..server });
+    }
+    server_address(item)
+}
+
+fn server_address(item: Item<'_>) -> Option<Server> {
+    const EXPECTED: &str = "an address and port such as \"127.0.0.1:3000\" or \"app.internal:3000\"";
+    let address = item.parse(EXPECTED, address)?;
+    let written = item.text(EXPECTED)?.to_owned();
+    Some(Server { written: item.at(written), address, max_connections: None })
+}
+
+/// `ip:port` or `host:port`; a scheme, a path or a missing port are refused.
+fn address(text: &str) -> Option<ServerAddress> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return (address.port() != 0).then_some(ServerAddress::Ip(address));
+    }
+    let (host, port) = text.rsplit_once(':')?;
+    let port = port.parse().ok().filter(|&port: &u16| port != 0 && text.ends_with(&port.to_string()))?;
+    // `300.1.2.3` is a mistyped address, not a name: no top-level domain is a number.
+    let numeric = host.rsplit('.').next().is_some_and(|l| l.bytes().all(|b| b.is_ascii_digit()));
+    let name = is_host_name(host) && !numeric && host.parse::<IpAddr>().is_err();
+    name.then(|| ServerAddress::Name { host: host.to_ascii_lowercase(), port })
+}
+
+/// A host name as RFC 1123 §2.1 allows it, and underscores, which container networks use.
+pub(super) fn is_host_name(host: &str) -> bool {
+    host.len() <= 253
+        && host.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        })
+}
+
+fn queue(item: Item<'_>) -> Option<Queue> {
+    let table = item.table(&QUEUE)?;
+    Some(Queue {
+        length: table.read("length", |i| i.whole(0..=QUEUE_MAX)),
+        timeout: table.read("timeout", super::http::timeout),
+    })
+}
+
+fn ejection(item: Item<'_>) -> Option<Ejection> {
+    let table = item.table(&EJECTION)?;
+    Some(Ejection {
+        failures: table.read("failures", |i| i.whole(1..=1_000_000)),
+        base: table.read("base", super::http::timeout),
+        max: table.read("max", |i| super::http::timeout(i).map(|t| i.at(t))),
+    })
+}
+
+fn health_check(item: Item<'_>) -> Option<HealthCheck> {
+    const PATH: &str = "a path such as \"/healthz\"";
+    let table = item.table(&HEALTH_CHECK)?;
+    let path = table.require("path", PATH, |i| {
+        i.parse(PATH, |text| {
+            let visible = text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+            (text.starts_with('/') && visible).then(|| text.to_owned())
+        })
+    });
+    Some(HealthCheck {
+        interval: table.read("interval", super::http::timeout),
+        timeout: table.read("timeout", super::http::timeout),
+        unhealthy_after: table.read("unhealthy_after", |i| i.whole(1..=1000)),
+        healthy_after: table.read("healthy_after", |i| i.whole(1..=1000)),
+        path: path?,
+    })
+}
+
+fn retry(item: Item<'_>) -> Option<Retry> {
+    let table = item.table(&RETRY)?;
+    Some(Retry {
+        budget_permille: table.read("budget", |i| {
+            i.parse("a share of all requests such as \"20%\"; \"0%\" turns retries off", units::permille)
+        }),
+        floor_per_second: table.read("floor_per_second", |i| i.whole(0..=1_000_000)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Promise: a server is an address and a port; what only looks like one is refused at start, not at the
+    /// first request.
+    #[test]
+    fn servers_have_an_address_and_a_port() {
+        for good in ["127.0.0.1:3000", "[::1]:80", "app.internal:3000", "my_app:80"] {
+            assert!(address(good).is_some(), "{good}");
+        }
+        for bad in [
+            "127.0.0.1",
+            "http://app:80",
+            "app:0",
+            "app:99999",
+            "app:+80",
+            "300.0.0.1:80",
+            "app:80/x",
+            ":80",
+            "::1:80",
+        ] {
+            assert_eq!(address(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,1 +1,0 @@
-//! From what was written to what can run, or every error at once.

@@ -1,0 +1,80 @@
+//! Listeners, and whose forwarding header each believes.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+
+use ipnet::IpNet;
+
+use super::ONE;
+use crate::config::listen as written;
+use crate::config::{At, Diagnostic, Place, Problems};
+use crate::policy::{ForwardedHeader, Listen, Listener, Trust};
+
+pub(super) fn compile(listen: &written::Listen, problems: &Problems) -> Listen {
+    report_doubles(listen, problems);
+    warn_of_trust(&listen.trust, problems);
+    if let Some(admin) = &listen.admin
+        && !admin.value.ip().is_loopback()
+    {
+        problems.add(
+            Diagnostic::warning(
+                admin.place,
+                format!("the admin listener {} is not on loopback", admin.value),
+            )
+            .help("it asks for no password: keep it private, by a firewall or a network of its own"),
+        );
+    }
+    Listen {
+        proxy: listen
+            .proxy
+            .iter()
+            .map(|listener| {
+                warn_of_trust(&listener.trust, problems);
+                Listener { address: listener.address.value, trust: trust(&listener.trust, &listen.trust) }
+            })
+            .collect(),
+        admin: listen.admin.as_ref().map(|admin| admin.value),
+        workers: listen.workers.and_then(NonZeroU32::new).unwrap_or_else(one_for_each_core),
+    }
+}
+
+/// A listener's own words, and for what it does not say, those of `[listen]`.
+fn trust(own: &written::Trust, common: &written::Trust) -> Trust {
+    let proxies: Option<&Vec<At<IpNet>>> = own.proxies.as_ref().or(common.proxies.as_ref());
+    let header = own.header.as_ref().or(common.header.as_ref());
+    Trust {
+        proxies: proxies.into_iter().flatten().map(|net| net.value).collect(),
+        header: header.cloned().unwrap_or(ForwardedHeader::XForwardedFor),
+    }
+}
+
+fn warn_of_trust(trust: &written::Trust, problems: &Problems) {
+    for net in trust.proxies.iter().flatten().filter(|net| net.value.prefix_len() == 0) {
+        problems.add(
+            Diagnostic::warning(net.place, format!("`{}` trusts everyone's forwarding header", net.value))
+                .help("any client can then choose the address that limits count it by"),
+        );
+    }
+}
+
+/// Two listeners on one address would share its connections by chance.
+fn report_doubles(listen: &written::Listen, problems: &Problems) {
+    let admin = listen.admin.as_ref().map(|admin| (admin.value, admin.place));
+    let mut seen: Vec<(SocketAddr, Place)> = Vec::new();
+    for (address, place) in listen.proxy.iter().map(|l| (l.address.value, l.address.place)).chain(admin) {
+        // Port 0 is a free port, another each time.
+        if let Some((_, first)) = seen.iter().find(|(a, _)| *a == address && a.port() != 0) {
+            problems.add(
+                Diagnostic::error(place, format!("two listeners have the address {address}"))
+                    .expected("an address and port of its own for each listener")
+                    .related(*first, "the first"),
+            );
+        }
+        seen.push((address, place));
+    }
+}
+
+fn one_for_each_core() -> NonZeroU32 {
+    let cores = std::thread::available_parallelism().ok();
+    cores.and_then(|n| NonZeroU32::try_from(n).ok()).unwrap_or(ONE)
+}

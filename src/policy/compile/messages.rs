@@ -1,0 +1,59 @@
+//! How messages are read: sizes, times, shutdown and the folding of paths.
+
+use std::time::Duration;
+
+use crate::config::http::{self as written, Cap};
+use crate::config::{Diagnostic, Problems};
+use crate::policy::path::PathRules;
+use crate::policy::{HttpLimits, Shutdown, Timeouts};
+
+const HEAD_SIZE: u64 = 64 << 10;
+const URI_SIZE: u64 = 8 << 10;
+const HEADER_COUNT: u32 = 100;
+
+pub(super) fn http(http: &written::Http, problems: &Problems) -> HttpLimits {
+    let head = http.head_size.unwrap_or(HEAD_SIZE);
+    let uri = http.uri_size.as_ref().map_or(URI_SIZE.min(head), |size| size.value);
+    if let Some(size) = &http.uri_size
+        && size.value > head
+    {
+        problems.add(
+            Diagnostic::error(size.place, "`uri_size` is larger than `head_size`, which holds the URI")
+                .expected(format!("at most {head} bytes")),
+        );
+    }
+    HttpLimits {
+        head_bytes_max: usize::try_from(head).unwrap_or(usize::MAX),
+        header_count_max: http.header_count.unwrap_or(HEADER_COUNT) as usize,
+        uri_bytes_max: usize::try_from(uri).unwrap_or(usize::MAX),
+        body_bytes_max: http.body_size.and_then(Cap::at_most),
+    }
+}
+
+pub(super) fn timeouts(timeouts: &written::Timeouts) -> Timeouts {
+    let or = |written: Option<Duration>, seconds| written.unwrap_or(Duration::from_secs(seconds));
+    Timeouts {
+        head_read: or(timeouts.head_read, 10),
+        idle: or(timeouts.idle, 75),
+        body_progress: or(timeouts.body_progress, 30),
+        connect: or(timeouts.connect, 3),
+        first_byte: or(timeouts.first_byte, 60),
+        total: timeouts.total.and_then(Cap::at_most),
+    }
+}
+
+pub(super) fn shutdown(shutdown: &written::Shutdown) -> Shutdown {
+    Shutdown {
+        // A restart by hand should not wait; whoever has a load balancer in front knows its interval.
+        drain_delay: shutdown.drain_delay.unwrap_or(Duration::ZERO),
+        drain_timeout: shutdown.drain_timeout.unwrap_or(Duration::from_secs(30)),
+    }
+}
+
+pub(super) fn paths(paths: &written::Paths) -> PathRules {
+    PathRules {
+        trailing_slash: paths.trailing_slash.unwrap_or_default(),
+        case: paths.case.unwrap_or_default(),
+        parameters: paths.parameters.unwrap_or_default(),
+    }
+}

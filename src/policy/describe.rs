@@ -1,0 +1,249 @@
+//! The policy in force as JSON, for the admin listener and `weir check --json`.
+//!
+//! Nothing secret is in it: credentials never reach the policy.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::path::{Case, Parameters, TrailingSlash};
+use super::{
+    AccessFormat, AccessTarget, Bound, ForwardedHeader, Limit, LimitKey, Listener, LogFormat, Policy,
+    PrincipalKind, Priority, Route, Upstream,
+};
+
+/// The whole policy. Times are in seconds, sizes in bytes; `null` stands for "no bound".
+pub fn describe(policy: &Policy) -> Value {
+    json!({
+        "listen": {
+            "proxy": policy.listen.proxy.iter().map(listener).collect::<Vec<_>>(),
+            "admin": policy.listen.admin,
+            "workers": policy.listen.workers,
+        },
+        "http": {
+            "head_bytes_max": policy.http.head_bytes_max,
+            "header_count_max": policy.http.header_count_max,
+            "uri_bytes_max": policy.http.uri_bytes_max,
+            "body_bytes_max": policy.http.body_bytes_max,
+        },
+        "timeouts": timeouts(policy),
+        "shutdown": {
+            "drain_delay": seconds(policy.shutdown.drain_delay),
+            "drain_timeout": seconds(policy.shutdown.drain_timeout),
+        },
+        "paths": paths(policy),
+        "client": { "ipv4_prefix": policy.client.ipv4, "ipv6_prefix": policy.client.ipv6 },
+        "enforcement": {
+            "mode": policy.enforcement.mode.name(),
+            "never_refuse": policy.enforcement.never_refuse,
+        },
+        "upstreams": policy.upstreams.iter().map(upstream).collect::<Vec<_>>(),
+        "routes": policy.routes.iter().map(|r| route(r, policy)).collect::<Vec<_>>(),
+        "limits": policy.limits.iter().map(|l| limit(l, policy)).collect::<Vec<_>>(),
+        "clauses": clauses(policy),
+        "state": { "memory_bytes": policy.state.memory_bytes },
+        "log": log(policy),
+        "without_effect": policy
+            .without_effect
+            .iter()
+            .map(|part| json!({ "part": part.part, "consequence": part.consequence }))
+            .collect::<Vec<_>>(),
+    })
+}
+
+fn seconds(time: Duration) -> f64 {
+    time.as_secs_f64()
+}
+
+fn timeouts(policy: &Policy) -> Value {
+    let timeouts = &policy.timeouts;
+    json!({
+        "head_read": seconds(timeouts.head_read),
+        "idle": seconds(timeouts.idle),
+        "body_progress": seconds(timeouts.body_progress),
+        "connect": seconds(timeouts.connect),
+        "first_byte": seconds(timeouts.first_byte),
+        "total": timeouts.total.map(seconds),
+    })
+}
+
+fn paths(policy: &Policy) -> Value {
+    json!({
+        "trailing_slash": match policy.paths.trailing_slash {
+            TrailingSlash::Ignore => "ignore",
+            TrailingSlash::Distinct => "distinct",
+        },
+        "case": match policy.paths.case {
+            Case::Sensitive => "sensitive",
+            Case::Insensitive => "insensitive",
+        },
+        "parameters": match policy.paths.parameters {
+            Parameters::Keep => "keep",
+            Parameters::Strip => "strip",
+        },
+    })
+}
+
+fn listener(listener: &Listener) -> Value {
+    let header = match &listener.trust.header {
+        ForwardedHeader::XForwardedFor => "x-forwarded-for",
+        ForwardedHeader::Forwarded => "forwarded",
+        ForwardedHeader::Single(name) => name.as_str(),
+    };
+    json!({
+        "address": listener.address,
+        "trusted_proxies": listener.trust.proxies,
+        "forwarded_header": header,
+    })
+}
+
+fn upstream(upstream: &Upstream) -> Value {
+    let servers: Vec<Value> = upstream
+        .servers
+        .iter()
+        .map(|server| json!({ "address": server.name, "connections_max": server.connections_max }))
+        .collect();
+    let health_check = upstream.health_check.as_ref().map(|check| {
+        json!({
+            "path": check.path,
+            "interval": seconds(check.interval),
+            "timeout": seconds(check.timeout),
+            "unhealthy_after": check.unhealthy_after,
+            "healthy_after": check.healthy_after,
+        })
+    });
+    json!({
+        "name": upstream.name,
+        "servers": servers,
+        "concurrency_max": upstream.concurrency_max,
+        "queue": {
+            "length_max": upstream.queue.length_max,
+            "timeout": seconds(upstream.queue.timeout),
+        },
+        "ejection": {
+            "failures": upstream.ejection.failures,
+            "base": seconds(upstream.ejection.base),
+            "max": seconds(upstream.ejection.max),
+        },
+        "health_check": health_check,
+        "retry": {
+            "budget_permille": upstream.retry.budget_permille,
+            "floor_per_second": upstream.retry.floor_per_second,
+        },
+        "idle_connections_max": upstream.idle_connections_max,
+        "idle_timeout": seconds(upstream.idle_timeout),
+        "third_party": upstream.third_party,
+    })
+}
+
+fn route(route: &Route, policy: &Policy) -> Value {
+    json!({
+        "name": route.name,
+        "host": route.host,
+        "path": route.path.as_str(),
+        "upstream": policy.upstream(route.upstream).name,
+        "weight": route.weight,
+        "priority": match route.priority {
+            Priority::Batch => "batch",
+            Priority::Normal => "normal",
+            Priority::High => "high",
+        },
+        "stream": route.stream,
+        "body_bytes_max": route.body_bytes_max,
+        "allow_encoded_slashes": route.allow_encoded_slashes,
+    })
+}
+
+fn limit(limit: &Limit, policy: &Policy) -> Value {
+    let bound = match limit.bound {
+        Bound::SlidingWindow { units, window } => {
+            json!({ "algorithm": "sliding-window", "units": units, "window": seconds(window) })
+        }
+        Bound::Gcra { units, window, burst } => {
+            json!({ "algorithm": "gcra", "units": units, "window": seconds(window), "burst": burst })
+        }
+        Bound::Concurrency { requests } => json!({ "algorithm": "concurrency", "requests": requests }),
+    };
+    json!({
+        "name": limit.name,
+        "clause": policy.clause(limit.clause).id,
+        "key": limit.key.parts(),
+        "match": {
+            "path": limit.matches.paths.iter().map(super::template::Template::as_str).collect::<Vec<_>>(),
+            "method": limit.matches.methods.iter().map(http::Method::as_str).collect::<Vec<_>>(),
+            "host": limit.matches.hosts,
+        },
+        "bound": bound,
+        "mode": limit.mode.name(),
+    })
+}
+
+impl LimitKey {
+    /// The parts as a configuration names them: the principal first.
+    pub fn parts(self) -> Vec<&'static str> {
+        let principal = match self.principal {
+            PrincipalKind::Client => "client",
+            PrincipalKind::Everyone => "everyone",
+        };
+        let rest = [(self.per_route, "route"), (self.per_upstream, "upstream"), (self.per_method, "method")];
+        std::iter::once(principal)
+            .chain(rest.into_iter().filter(|(is, _)| *is).map(|(_, name)| name))
+            .collect()
+    }
+}
+
+fn clauses(policy: &Policy) -> Vec<Value> {
+    policy
+        .clauses
+        .iter()
+        .zip(policy.upheld_by())
+        .map(|(clause, upheld_by)| {
+            json!({
+                "id": clause.id,
+                "title": clause.title,
+                "text": clause.text,
+                "forbids": clause.forbids.iter().map(|b| b.name()).collect::<Vec<_>>(),
+                "upheld_by": upheld_by,
+            })
+        })
+        .collect()
+}
+
+impl Policy {
+    /// For each clause, in order, the names of the limits that are enforced for its sake.
+    pub fn upheld_by(&self) -> Vec<Vec<&str>> {
+        let enforced =
+            |limit: &Limit| limit.mode.at_most(self.enforcement.mode) == crate::remedy::Mode::Enforce;
+        (0..self.clauses.len())
+            .map(|at| {
+                let of_clause = |limit: &&Limit| usize::from(limit.clause.0) == at && enforced(limit);
+                self.limits.iter().filter(of_clause).map(|limit| limit.name.as_str()).collect()
+            })
+            .collect()
+    }
+}
+
+fn log(policy: &Policy) -> Value {
+    let access = policy.log.access.as_ref().map(|access| {
+        json!({
+            "target": match &access.target {
+                AccessTarget::Stdout => "stdout".to_owned(),
+                AccessTarget::File(path) => path.display().to_string(),
+            },
+            "format": match access.format {
+                AccessFormat::Combined => "combined",
+                AccessFormat::Json => "json",
+            },
+            "queue_max": access.queue_max,
+        })
+    });
+    json!({
+        "level": policy.log.level,
+        "format": match policy.log.format {
+            None => "auto",
+            Some(LogFormat::Human) => "human",
+            Some(LogFormat::Json) => "json",
+        },
+        "access": access,
+    })
+}
