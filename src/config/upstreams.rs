@@ -163,7 +163,9 @@ fn address(text: &str) -> Option<ServerAddress> {
         return (address.port() != 0).then_some(ServerAddress::Ip(address));
     }
     let (host, port) = text.rsplit_once(':')?;
-    let port = port.parse().ok().filter(|&port: &u16| port != 0 && text.ends_with(&port.to_string()))?;
+    // `u16::from_str` takes a plus sign.
+    let digits = port.bytes().all(|b| b.is_ascii_digit());
+    let port = port.parse().ok().filter(|&port: &u16| digits && port != 0)?;
     // `300.1.2.3` is a mistyped address, not a name: no top-level domain is a number.
     let numeric = host.rsplit('.').next().is_some_and(|l| l.bytes().all(|b| b.is_ascii_digit()));
     let name = is_host_name(host) && !numeric && host.parse::<IpAddr>().is_err();
