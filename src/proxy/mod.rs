@@ -1,6 +1,257 @@
 //! The data path: from an accepted connection to the last byte of the response.
+//!
+//! Driven by `cli::run` and the demo through [`Proxy`]; it calls the engine, the policy, the metrics and the
+//! access log, and never the admin listener. A request goes through these files in this order:
+//!
+//! | step | file | what happens |
+//! |---|---|---|
+//! | accept | [`listener`], [`worker`] | one runtime per core, one socket each |
+//! | read | [`client_io`], [`head`] | only heads with one reading pass; slow ones are ended |
+//! | identify | [`serve`], [`forwarded`], `policy::path` | the believed client, one host, one path, one route |
+//! | admit | [`serve`] → `engine` | all limits in one decision |
+//! | forward | [`forward`], [`upstream`] | a place, a server, a connection; one safe retry |
+//! | stream | [`request_body`], [`response_body`], [`upgrade`] | both ways, with backpressure |
+//! | answer | [`respond`], [`notices`] | weir's own words, when it has any |
+//! | close the books | [`exchange`] | metrics, access log, the engine's `observe` |
+//!
+//! A shutdown is [`lifecycle`].
 
-#[doc(hidden)]
+pub mod alarm;
+pub mod client_io;
+pub mod connection;
+pub mod exchange;
+pub mod forward;
 pub mod forwarded;
 #[doc(hidden)]
 pub mod head;
+pub mod headers;
+pub mod interim;
+pub mod lifecycle;
+pub mod listener;
+pub mod notices;
+pub mod request_body;
+pub mod request_id;
+pub mod respond;
+pub mod response_body;
+pub mod serve;
+pub mod upgrade;
+pub mod upstream;
+pub mod worker;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::clock::Clock;
+use crate::engine::{Binding, Engine};
+use crate::logs::access::AccessLog;
+use crate::metrics::{Metrics, PolicyMetrics};
+use crate::policy::{Listener, Policy, UpstreamId};
+use lifecycle::{Lifecycle, Stage};
+use listener::Inherited;
+use upstream::Upstream;
+use worker::Worker;
+
+/// What the proxy is started with, besides its policy.
+#[derive(Debug)]
+pub struct Options {
+    pub clock: Clock,
+    pub metrics: Metrics,
+    pub access_log: Option<AccessLog>,
+    pub inherited: Inherited,
+}
+
+impl Options {
+    pub fn new(clock: Clock, metrics: Metrics) -> Self {
+        Options { clock, metrics, access_log: None, inherited: Inherited::default() }
+    }
+}
+
+/// What every connection of every worker reaches.
+#[derive(Debug)]
+pub struct Shared {
+    pub clock: Clock,
+    pub engine: Engine,
+    pub metrics: Metrics,
+    pub live: ArcSwap<Live>,
+    pub lifecycle: Lifecycle,
+    pub access_log: Option<AccessLog>,
+    /// Told after each reload.
+    pub policy_changes: watch::Sender<()>,
+}
+
+/// One policy and everything that was resolved for it; swapped whole by a reload. A request keeps the one it
+/// began with.
+#[derive(Debug)]
+pub struct Live {
+    pub policy: Arc<Policy>,
+    pub binding: Binding,
+    pub metrics: PolicyMetrics,
+    pub upstreams: Vec<Arc<Upstream>>,
+    /// By route, for the access log.
+    pub route_names: Vec<Arc<str>>,
+    /// By limit, for the access log.
+    pub limit_names: Vec<Arc<str>>,
+}
+
+impl Live {
+    fn new(policy: Policy, engine: &Engine, metrics: &Metrics, before: Option<&Live>) -> Self {
+        let policy = Arc::new(policy);
+        let workers = workers(&policy);
+        let upstreams = policy
+            .upstreams
+            .iter()
+            .map(|rule| {
+                let same_name = |u: &&Arc<Upstream>| u.rule.name == rule.name;
+                let before = before.and_then(|live| live.upstreams.iter().find(same_name));
+                match before {
+                    Some(unchanged) if unchanged.rule == *rule => Arc::clone(unchanged),
+                    before => Arc::new(Upstream::new(rule, workers, before.map(Arc::as_ref))),
+                }
+            })
+            .collect();
+        Live {
+            binding: engine.bind(Arc::clone(&policy)),
+            metrics: metrics.bind(&policy),
+            upstreams,
+            route_names: policy.routes.iter().map(|r| r.name.as_str().into()).collect(),
+            limit_names: policy.limits.iter().map(|l| l.name.as_str().into()).collect(),
+            policy,
+        }
+    }
+
+    pub fn upstream(&self, id: UpstreamId) -> &Arc<Upstream> {
+        &self.upstreams[usize::from(id.0)]
+    }
+}
+
+fn workers(policy: &Policy) -> usize {
+    usize::try_from(policy.listen.workers.get()).unwrap_or(1)
+}
+
+/// A running proxy.
+#[derive(Debug)]
+pub struct Proxy {
+    shared: Arc<Shared>,
+    addresses: Vec<SocketAddr>,
+    workers: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Proxy {
+    /// Binds every listener and starts the workers.
+    ///
+    /// Errors: an address that cannot be bound (the message names it), or no more threads.
+    pub fn start(policy: Policy, mut options: Options) -> io::Result<Proxy> {
+        let engine = Engine::new(policy.state.memory_bytes);
+        let live = Live::new(policy, &engine, &options.metrics, None);
+        let workers = workers(&live.policy);
+        let mut per_worker: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
+        let mut addresses = Vec::new();
+        for listener in &live.policy.listen.proxy {
+            let (sockets, address) = bind(listener, workers, &mut options.inherited)?;
+            addresses.push(address);
+            let listener = Arc::new(listener.clone());
+            for (sockets_of_worker, socket) in per_worker.iter_mut().zip(sockets) {
+                sockets_of_worker.push((socket, Arc::clone(&listener)));
+            }
+        }
+        let shared = Arc::new(Shared {
+            clock: options.clock,
+            engine,
+            metrics: options.metrics,
+            live: ArcSwap::from_pointee(live),
+            lifecycle: Lifecycle::new(),
+            access_log: options.access_log,
+            policy_changes: watch::Sender::new(()),
+        });
+        let started: io::Result<Vec<_>> = per_worker
+            .into_iter()
+            .enumerate()
+            .map(|(index, sockets)| Worker { index, shared: Arc::clone(&shared), sockets }.start())
+            .collect();
+        Ok(Proxy { shared, addresses, workers: Mutex::new(started?) })
+    }
+
+    /// Where clients are listened for, in the order of the configuration, with the ports that were picked.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    pub fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.shared.live.load().policy)
+    }
+
+    /// Puts a new policy in force, whole, for every request that begins from now on. Nothing is dropped: not a
+    /// connection, not a counter. What is fixed at start (listeners, workers, state memory) stays as it was.
+    pub fn reload(&self, policy: Policy) {
+        let shared = &self.shared;
+        let before = shared.live.load_full();
+        let policy = Policy { listen: before.policy.listen.clone(), ..policy };
+        shared.live.store(Arc::new(Live::new(policy, &shared.engine, &shared.metrics, Some(&before))));
+        shared.policy_changes.send_replace(());
+    }
+
+    /// Why no new work should be sent here; empty while ready.
+    pub fn reasons_unready(&self) -> Vec<String> {
+        let (live, now) = (self.shared.live.load(), self.shared.clock.now());
+        let mut reasons = Vec::new();
+        if self.shared.lifecycle.stage() != Stage::Running {
+            reasons.push("shutting down".to_owned());
+        }
+        if !live.upstreams.iter().any(|u| u.has_healthy_server(now)) {
+            reasons.push("no upstream has a healthy server".to_owned());
+        }
+        reasons
+    }
+
+    /// Brings the metrics up to date that are measured rather than counted.
+    pub fn measure(&self) {
+        let (live, now) = (self.shared.live.load(), self.shared.clock.now());
+        for (at, upstream) in (0..).zip(&live.upstreams) {
+            live.metrics.upstream(UpstreamId(at)).set_servers_healthy(upstream.healthy_servers(now));
+        }
+    }
+
+    /// Stops without failing a request whose head was read: unready for `drain_delay`, then listeners close and
+    /// connections end with their next response, for at most `drain_timeout`.
+    pub async fn shut_down(&self) {
+        let rule = self.policy().shutdown;
+        self.shared.lifecycle.advance(Stage::Leaving);
+        tokio::time::sleep(rule.drain_delay).await;
+        self.shared.lifecycle.advance(Stage::Draining);
+        let workers = std::mem::take(&mut *self.workers.lock());
+        let joined = tokio::task::spawn_blocking(move || {
+            workers.into_iter().map(JoinHandle::join).filter(Result::is_err).count()
+        });
+        tokio::pin!(joined);
+        if timeout(rule.drain_timeout, &mut joined).await.is_err() {
+            tracing::warn!("drain_timeout is over; connections that are still open are dropped");
+            self.shared.lifecycle.advance(Stage::Stopped);
+            // Every worker waits for this stage; joining them now takes moments.
+            let _ = joined.await;
+        }
+    }
+}
+
+fn bind(
+    listener: &Listener,
+    workers: usize,
+    inherited: &mut Inherited,
+) -> io::Result<(Vec<std::net::TcpListener>, SocketAddr)> {
+    let named = |error: io::Error| {
+        io::Error::new(error.kind(), format!("cannot listen on {}: {error}", listener.address))
+    };
+    let sockets = listener::listen(listener.address, workers, inherited).map_err(named)?;
+    let address = sockets.first().map_or(Ok(listener.address), std::net::TcpListener::local_addr)?;
+    Ok((sockets, address))
+}

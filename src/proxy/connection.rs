@@ -1,0 +1,183 @@
+//! One client connection: hyper between the tapped socket and the service.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+use super::client_io::{ClientIo, ClientSide};
+use super::forwarded::{Hop, Scheme};
+use super::head::HeadLimits;
+use super::respond::Accept;
+use super::response_body::ResponseBody;
+use super::serve::serve;
+use super::{Shared, notices};
+use crate::engine::ConnVerdict;
+use crate::facts::{Client, ConnFacts};
+use crate::policy::Listener;
+
+/// hyper's own bound on a head; above what the tap lets through, so that the tap's error is the one seen.
+const HYPER_HEADERS_DEFAULT: usize = 100;
+
+/// What the requests of one connection have in common.
+#[derive(Debug)]
+pub struct Conn {
+    pub shared: Arc<Shared>,
+    pub listener: Arc<Listener>,
+    pub side: Arc<ClientSide>,
+    pub peer: SocketAddr,
+    /// What forwarding headers say of this connection.
+    pub hop: Hop,
+    pub worker: usize,
+    open: Arc<OpenConnections>,
+}
+
+/// How many connections of a worker are open, tunnels included; a drain waits for them.
+#[derive(Debug, Default)]
+pub struct OpenConnections {
+    count: AtomicUsize,
+    fewer: Notify,
+}
+
+impl OpenConnections {
+    /// Returns once none is left.
+    pub async fn none_left(&self) {
+        loop {
+            let fewer = self.fewer.notified();
+            if self.count.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            fewer.await;
+        }
+    }
+}
+
+impl Conn {
+    fn open(
+        shared: Arc<Shared>,
+        listener: Arc<Listener>,
+        side: Arc<ClientSide>,
+        peer: SocketAddr,
+        worker: usize,
+        open: Arc<OpenConnections>,
+    ) -> Self {
+        shared.metrics.connection_opened();
+        open.count.fetch_add(1, Ordering::AcqRel);
+        let hop = Hop::new(peer.ip(), Scheme::Http, &listener.trust);
+        Conn { shared, listener, side, peer, hop, worker, open }
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        self.shared.metrics.connection_closed();
+        if self.open.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.open.fewer.notify_waiters();
+        }
+    }
+}
+
+/// Starts serving an accepted connection on this worker's runtime.
+pub fn start(
+    stream: TcpStream,
+    peer: SocketAddr,
+    listener: &Arc<Listener>,
+    shared: &Arc<Shared>,
+    worker: usize,
+    open: &Arc<OpenConnections>,
+) {
+    let live = shared.live.load();
+    let (policy, now) = (&live.policy, shared.clock.now());
+    let client = Client::fold(peer.ip(), policy.client.ipv4, policy.client.ipv6);
+    if shared.engine.connect(&live.binding, &ConnFacts { at: now, client }) == ConnVerdict::Close {
+        return;
+    }
+    let http = &policy.http;
+    let limits = HeadLimits {
+        head_bytes_max: http.head_bytes_max,
+        header_count_max: http.header_count_max,
+        uri_bytes_max: http.uri_bytes_max,
+    };
+    let headers_max = http.header_count_max.max(HYPER_HEADERS_DEFAULT);
+    let side = Arc::new(ClientSide::new(limits, now));
+    let io = ClientIo::new(stream, Arc::clone(&side), shared.clock, shared.metrics.clone(), policy.timeouts);
+    let conn =
+        Arc::new(Conn::open(Arc::clone(shared), Arc::clone(listener), side, peer, worker, Arc::clone(open)));
+    let mut builder = http1::Builder::new();
+    // The tap has its own, which also answers.
+    builder.header_read_timeout(None);
+    if headers_max > HYPER_HEADERS_DEFAULT {
+        builder.max_headers(headers_max);
+    }
+    tokio::spawn(async move {
+        let service = service_fn(|request| guarded(Arc::clone(&conn), request));
+        let served = builder.serve_connection(TokioIo::new(io), service).with_upgrades().await;
+        if let Err(error) = served {
+            tracing::debug!(peer = %conn.peer, %error, "connection ended");
+        }
+    });
+}
+
+/// A panic ends its own request and no other.
+async fn guarded(conn: Arc<Conn>, request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
+    let shared = Arc::clone(&conn.shared);
+    let served = CatchUnwind { inner: serve(conn, request) }.await;
+    Ok(served.unwrap_or_else(|Panicked| {
+        shared.metrics.panicked();
+        tracing::error!(
+            "a request panicked; it was answered with 500 and the others go on. Please report this"
+        );
+        notices::internal().respond(Accept::Json, &HeaderValue::from_static("unknown"))
+    }))
+}
+
+struct Panicked;
+
+pin_project_lite::pin_project! {
+    /// Turns a panic of `inner` into an error.
+    struct CatchUnwind<F> {
+        #[pin]
+        inner: F,
+    }
+}
+
+impl<F: Future> Future for CatchUnwind<F> {
+    type Output = Result<F::Output, Panicked>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let inner = self.project().inner;
+        // Unwind safe: after a panic the future is dropped and nothing of it is looked at again; what it shares
+        // with others is behind locks and atomics that hold no half-made state across a call that can panic.
+        match std::panic::catch_unwind(AssertUnwindSafe(|| inner.poll(cx))) {
+            Ok(polled) => polled.map(Ok),
+            Err(_) => Poll::Ready(Err(Panicked)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Promise: a panic inside a request becomes an error of that request.
+    #[tokio::test]
+    async fn a_panic_is_caught() {
+        let quiet = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| {}));
+        let outcome = CatchUnwind { inner: async { panic!("on purpose") } }.await;
+        std::panic::set_hook(quiet);
+        let outcome: Result<(), Panicked> = outcome;
+        assert!(outcome.is_err());
+    }
+}

@@ -1,0 +1,187 @@
+//! One request and its response as one thing: what is known of it so far, and the books that are closed when it
+//! ends, however it ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderValue, Response, StatusCode};
+
+use super::connection::Conn;
+use super::request_body::Upload;
+use super::respond::{Accept, Notice};
+use super::response_body::ResponseBody;
+use super::upstream::Place;
+use super::{Live, Shared};
+use crate::clock::Clock;
+use crate::engine::Ticket;
+use crate::facts::{Origin, Outcome};
+use crate::logs::access::AccessRecord;
+use crate::metrics::{RequestDecision, Timeout};
+use crate::policy::{Ejection, RouteId, UpstreamId};
+use crate::time::Moment;
+
+/// The account of one exchange. Its drop is the end of the request: complete, failed, or left by the client.
+#[derive(Debug)]
+pub struct Exchange {
+    pub conn: Arc<Conn>,
+    pub live: Arc<Live>,
+    pub started: Moment,
+    pub accept: Accept,
+    pub request_id: HeaderValue,
+    pub route: Option<RouteId>,
+    pub ticket: Option<Ticket>,
+    pub upload: Option<Arc<Upload>>,
+    /// What the access log will say; `None` while there is none.
+    pub record: Option<Box<AccessRecord>>,
+    decision: RequestDecision,
+    status: StatusCode,
+    origin: Origin,
+    response_bytes: u64,
+    upstream: Option<UpstreamUse>,
+    completed: bool,
+}
+
+#[derive(Debug)]
+struct UpstreamUse {
+    id: UpstreamId,
+    waited: Duration,
+    _place: Place,
+}
+
+impl Exchange {
+    pub fn begin(
+        conn: Arc<Conn>,
+        live: Arc<Live>,
+        started: Moment,
+        accept: Accept,
+        request_id: HeaderValue,
+    ) -> Self {
+        conn.shared.metrics.request_started();
+        Exchange {
+            conn,
+            live,
+            started,
+            accept,
+            request_id,
+            route: None,
+            ticket: None,
+            upload: None,
+            record: None,
+            decision: RequestDecision::Cancelled,
+            status: StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
+            origin: Origin::Weir,
+            response_bytes: 0,
+            upstream: None,
+            completed: false,
+        }
+    }
+
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.conn.shared
+    }
+
+    pub fn clock(&self) -> Clock {
+        self.conn.shared.clock
+    }
+
+    /// Ends the exchange with weir's own response.
+    pub fn answer(mut self, decision: RequestDecision, notice: &Notice) -> Response<ResponseBody> {
+        self.decision = decision;
+        self.status = notice.status;
+        self.origin = Origin::Weir;
+        self.completed = true;
+        let response = notice.respond(self.accept, &self.request_id);
+        response.map(|body| body.carry(self))
+    }
+
+    /// The app answered with `status`; its body is still to come.
+    pub fn answered_by_app(&mut self, status: StatusCode) {
+        self.decision = RequestDecision::Forwarded;
+        self.status = status;
+        self.origin = Origin::App;
+    }
+
+    /// From here on the request occupies a place at its upstream.
+    pub fn entered_upstream(&mut self, id: UpstreamId, place: Place) {
+        self.live.metrics.upstream(id).request_started();
+        self.upstream = Some(UpstreamUse { id, waited: Duration::ZERO, _place: place });
+    }
+
+    pub fn waited_on_upstream(&mut self, since: Moment) {
+        let waited = self.clock().now().since(since);
+        if let Some(upstream) = &mut self.upstream {
+            upstream.waited += waited;
+        }
+    }
+
+    pub fn ejection(&self) -> &Ejection {
+        let upstream = self.upstream.as_ref().map_or(UpstreamId(0), |u| u.id);
+        &self.live.policy.upstream(upstream).ejection
+    }
+
+    pub fn timed_out(&self, which: Timeout) {
+        self.shared().metrics.timeout(which);
+    }
+
+    /// The response broke off on the upstream's side.
+    pub fn upstream_failed(&mut self) {
+        self.decision = RequestDecision::Failed;
+        self.completed = true;
+    }
+
+    pub fn sent(&mut self, bytes: usize) {
+        self.response_bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+    }
+
+    /// The response was handed over whole.
+    pub fn completed(&mut self) {
+        self.completed = true;
+    }
+
+    fn final_decision(&self) -> RequestDecision {
+        if std::thread::panicking() {
+            RequestDecision::Failed
+        } else if self.completed {
+            self.decision
+        } else {
+            RequestDecision::Cancelled
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let now = self.clock().now();
+        let (decision, total) = (self.final_decision(), now.since(self.started));
+        let waited = self.upstream.as_ref().map(|u| u.waited);
+        self.live.metrics.request(self.route, decision, self.status, total, waited);
+        if let Some(upstream) = &self.upstream {
+            self.live.metrics.upstream(upstream.id).request_ended(upstream.waited);
+        }
+        if let Some(upload) = &self.upload {
+            upload.abandon();
+        }
+        if let Some(ticket) = self.ticket.take() {
+            let outcome = Outcome {
+                at: now,
+                origin: self.origin,
+                status: self.status,
+                request_bytes: self.upload.as_ref().map_or(0, |u| u.bytes()),
+                response_bytes: self.response_bytes,
+                upstream_time: waited.unwrap_or_default(),
+            };
+            self.shared().engine.observe(ticket, &outcome);
+        }
+        self.shared().metrics.request_ended();
+        self.conn.side.end_request(now);
+        if let (Some(mut record), Some(log)) = (self.record.take(), &self.conn.shared.access_log) {
+            record.status = self.status;
+            record.response_bytes = self.response_bytes;
+            record.total = total;
+            record.upstream = waited;
+            record.decision = decision;
+            record.origin = self.origin;
+            log.record(*record);
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! Sending a request to a server and waiting for the head of its response; once more, where that is safe.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use tokio::time::{Instant, sleep_until};
+
+use super::exchange::Exchange;
+use super::request_body::{Progress, RequestBody, Upload};
+use super::upstream::connect::ConnectError;
+use super::upstream::gate::GateError;
+use super::upstream::server::Server;
+use super::upstream::{Lease, LeaseError, Upstream};
+use crate::clock::Clock;
+use crate::metrics::Timeout;
+use crate::policy::UpstreamId;
+use crate::time::Moment;
+
+/// Why the app did not answer. Each says whose fault it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ForwardError {
+    #[error("no server passes its health check")]
+    NoHealthyServer,
+    #[error("{0}")]
+    Queue(GateError),
+    #[error("{0}")]
+    Connect(ConnectError),
+    #[error("the server broke off before it answered: {0}")]
+    Broken(hyper::Error),
+    #[error("the server sent no response within {0:?}")]
+    NoResponse(Duration),
+    #[error("the request took longer than its total time")]
+    Overtime,
+    /// The client's doing.
+    #[error("the body is larger than allowed")]
+    BodyTooLarge,
+    /// The client's doing.
+    #[error("the client's body broke off")]
+    BodyBroken,
+}
+
+/// How long each step may take, from the policy and the route.
+#[derive(Clone, Copy, Debug)]
+pub struct Steps {
+    pub connect: Duration,
+    pub first_byte: Duration,
+    pub body_progress: Duration,
+    pub until: Option<Moment>,
+}
+
+/// The head of the app's response, and the lease that its body still needs.
+pub type Answer = (Response<Incoming>, Lease);
+
+/// Sends `request`, at most twice, and waits for the head of the response.
+pub async fn forward(
+    exchange: &mut Exchange,
+    id: UpstreamId,
+    mut request: Request<RequestBody>,
+    steps: Steps,
+) -> Result<Answer, ForwardError> {
+    let (clock, live) = (exchange.clock(), Arc::clone(&exchange.live));
+    let upstream = live.upstream(id);
+    let counters = live.metrics.upstream(id);
+    counters.queue_joined();
+    let place = upstream.enter().await;
+    counters.queue_left();
+    exchange.entered_upstream(id, place.map_err(ForwardError::Queue)?);
+    upstream.budget.count_request();
+
+    let mut before: Option<Failure> = None;
+    loop {
+        let first = before.is_none();
+        let attempt = Attempt { exchange, upstream, id, steps };
+        let failure = match attempt.run(request, before.as_ref()).await {
+            Ok(answer) => return Ok(answer),
+            Err(failure) => failure,
+        };
+        let Some(again) = failure.request.filter(|_| first) else { return Err(failure.error) };
+        let elsewhere = upstream.servers.len() > 1;
+        if !(elsewhere || failure.stale) || !upstream.budget.allow_retry(clock.now()) {
+            return Err(failure.error);
+        }
+        counters.retried();
+        request = again;
+        before = Some(Failure { request: None, ..failure });
+    }
+}
+
+/// One try at one server.
+struct Attempt<'a> {
+    exchange: &'a mut Exchange,
+    upstream: &'a Arc<Upstream>,
+    id: UpstreamId,
+    steps: Steps,
+}
+
+/// A try that failed, and the request if it may be tried again.
+struct Failure {
+    error: ForwardError,
+    request: Option<Request<RequestBody>>,
+    server: Option<Arc<Server>>,
+    /// It failed on a kept connection that the server had given up: nobody's fault, and no reason to avoid it.
+    stale: bool,
+}
+
+impl Failure {
+    fn before_sending(
+        error: ForwardError,
+        request: Request<RequestBody>,
+        server: Option<Arc<Server>>,
+    ) -> Self {
+        Failure { error, request: Some(request), server, stale: false }
+    }
+}
+
+impl Attempt<'_> {
+    async fn run(self, request: Request<RequestBody>, before: Option<&Failure>) -> Result<Answer, Failure> {
+        let clock = self.exchange.clock();
+        let worker = self.exchange.conn.worker;
+        let avoid = before.filter(|f| !f.stale).and_then(|f| f.server.as_ref());
+        let reserved = self.upstream.reserve(avoid, worker, clock.now()).await;
+        let mut lease = match reserved {
+            Ok(lease) => lease,
+            Err(error) => {
+                return Err(Failure { error: error.into(), request: None, server: None, stale: false });
+            }
+        };
+        let waiting_since = clock.now();
+        let fresh = before.is_some_and(|f| f.stale);
+        let reused = !fresh && lease.reuse(waiting_since).is_some();
+        let counters = self.exchange.live.metrics.upstream(self.id);
+        if reused {
+            counters.connection_reused();
+        } else if let Err(error) = lease.connect(self.steps.connect).await {
+            counters.connection_failed();
+            if matches!(error, ConnectError::TimedOut(_)) {
+                self.exchange.timed_out(Timeout::Connect);
+            }
+            self.blame(&lease.server, clock.now());
+            return Err(Failure::before_sending(
+                ForwardError::Connect(error),
+                request,
+                Some(Arc::clone(&lease.server)),
+            ));
+        } else {
+            counters.connection_opened();
+        }
+        self.send(request, lease, reused, waiting_since).await
+    }
+
+    async fn send(
+        self,
+        request: Request<RequestBody>,
+        mut lease: Lease,
+        reused: bool,
+        waiting_since: Moment,
+    ) -> Result<Answer, Failure> {
+        let clock = self.exchange.clock();
+        let upload = self.exchange.upload.clone();
+        let replica = if reused || self.upstream.servers.len() > 1 { replica(&request) } else { None };
+        let Some(connection) = lease.connection() else {
+            let server = Some(Arc::clone(&lease.server));
+            return Err(Failure::before_sending(ForwardError::NoHealthyServer, request, server));
+        };
+        let sent = connection.try_send_request(request);
+        let patience = Patience { steps: self.steps, upload: upload.as_deref(), clock, since: clock.now() };
+        let result = tokio::select! {
+            biased;
+            result = sent => result,
+            error = patience.run_out() => {
+                let which = if matches!(error, ForwardError::Overtime) { Timeout::Total } else { Timeout::FirstByte };
+                self.exchange.timed_out(which);
+                self.blame(&lease.server, clock.now());
+                lease.discard();
+                // Not again: a second server would be given the same slow work while the first still does it.
+                return Err(Failure { error, request: None, server: None, stale: false });
+            }
+        };
+        match result {
+            Ok(response) => {
+                // An upload ends on the client's time, and only then does the app have all it needs.
+                let since = upload.as_ref().map_or(waiting_since, |u| u.moved_at().max(waiting_since));
+                self.exchange.waited_on_upstream(since);
+                lease.server.health.succeeded();
+                Ok((response, lease))
+            }
+            Err(mut failed) => {
+                let unsent = failed.take_message();
+                let error = fault_of(failed.into_error(), upload.as_deref());
+                let stale = reused && matches!(error, ForwardError::Broken(_));
+                if matches!(error, ForwardError::Broken(_)) && !stale {
+                    self.blame(&lease.server, clock.now());
+                }
+                let server = Some(Arc::clone(&lease.server));
+                let request =
+                    if matches!(error, ForwardError::Broken(_)) { unsent.or(replica) } else { None };
+                Err(Failure { error, request, server, stale })
+            }
+        }
+    }
+
+    fn blame(&self, server: &Server, now: Moment) {
+        if server.health.failed(now, &self.upstream.rule.ejection) {
+            self.exchange.live.metrics.upstream(self.id).ejected();
+            tracing::warn!(
+                upstream = self.upstream.rule.name,
+                server = server.name(),
+                "server ejected: it failed {} times in a row",
+                self.upstream.rule.ejection.failures
+            );
+        }
+    }
+}
+
+/// The same request once more, where sending it twice does no harm: an idempotent method (RFC 9110 §9.2.2)
+/// and no body.
+fn replica(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    let idempotent = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
+    );
+    if !idempotent || !matches!(request.body(), RequestBody::Empty) {
+        return None;
+    }
+    let mut replica = Request::new(RequestBody::Empty);
+    *replica.method_mut() = request.method().clone();
+    *replica.uri_mut() = request.uri().clone();
+    *replica.version_mut() = request.version();
+    replica.headers_mut().clone_from(request.headers());
+    Some(replica)
+}
+
+fn fault_of(error: hyper::Error, upload: Option<&Upload>) -> ForwardError {
+    match upload.map(Upload::progress) {
+        Some(Progress::TooLarge) => ForwardError::BodyTooLarge,
+        Some(Progress::ClientFailed) => ForwardError::BodyBroken,
+        _ => ForwardError::Broken(error),
+    }
+}
+
+impl From<LeaseError> for ForwardError {
+    fn from(error: LeaseError) -> Self {
+        match error {
+            LeaseError::NoHealthyServer => ForwardError::NoHealthyServer,
+            LeaseError::Queue(error) => ForwardError::Queue(error),
+        }
+    }
+}
+
+/// Waiting for the head of a response, with an end.
+struct Patience<'a> {
+    steps: Steps,
+    upload: Option<&'a Upload>,
+    clock: Clock,
+    since: Moment,
+}
+
+impl Patience<'_> {
+    async fn run_out(self) -> ForwardError {
+        let mut due = self.since.after(self.steps.first_byte);
+        loop {
+            let until = self.steps.until.map_or(due, |until| until.min(due));
+            sleep_until(Instant::from_std(self.clock.instant(until))).await;
+            let now = self.clock.now();
+            if self.steps.until.is_some_and(|until| now >= until) {
+                return ForwardError::Overtime;
+            }
+            due = self.look_again(now);
+            if now >= due {
+                return ForwardError::NoResponse(self.steps.first_byte);
+            }
+        }
+    }
+
+    /// The server's time runs only from the end of the upload, or while it takes none of it.
+    fn look_again(&self, now: Moment) -> Moment {
+        let Some(upload) = self.upload else { return self.since.after(self.steps.first_byte) };
+        match upload.progress() {
+            Progress::Going if upload.is_starved() => now.after(self.steps.body_progress),
+            Progress::Going => upload.moved_at().after(self.steps.body_progress),
+            _ => upload.moved_at().after(self.steps.first_byte),
+        }
+    }
+}

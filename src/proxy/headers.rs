@@ -1,0 +1,154 @@
+//! Fields that end at weir, and fields that weir writes (RFC 9110 §7.6).
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What a message said hop by hop, before those fields were removed.
+#[derive(Clone, Debug, Default)]
+pub struct HopByHop {
+    /// The protocol asked for or switched to, when `Connection` lists `upgrade`.
+    pub upgrade: Option<HeaderValue>,
+    /// `TE: trailers`.
+    pub accepts_trailers: bool,
+}
+
+/// Removes the hop-by-hop fields, those that `Connection` names included.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) -> HopByHop {
+    let mut found = HopByHop::default();
+    let (mut connection, mut te, mut transfer_encoding, mut upgrade, mut keep_alive, mut proxy_connection) =
+        (false, false, false, false, false, false);
+    // One walk over the names there are is cheaper than a look-up for each that might be.
+    for name in headers.keys() {
+        match *name {
+            header::CONNECTION => connection = true,
+            header::TE => te = true,
+            header::TRANSFER_ENCODING => transfer_encoding = true,
+            header::UPGRADE => upgrade = true,
+            _ => {
+                keep_alive |= *name == KEEP_ALIVE;
+                proxy_connection |= *name == PROXY_CONNECTION;
+            }
+        }
+    }
+    if te {
+        found.accepts_trailers = headers.get_all(header::TE).iter().any(|v| lists(v, "trailers"));
+        headers.remove(header::TE);
+    }
+    if transfer_encoding {
+        headers.remove(header::TRANSFER_ENCODING);
+    }
+    if upgrade {
+        found.upgrade = headers.remove(header::UPGRADE);
+    }
+    if keep_alive {
+        headers.remove(KEEP_ALIVE);
+    }
+    if proxy_connection {
+        headers.remove(PROXY_CONNECTION);
+    }
+    if connection {
+        let asks_upgrade = headers.get_all(header::CONNECTION).iter().any(|v| lists(v, "upgrade"));
+        found.upgrade = found.upgrade.filter(|_| asks_upgrade);
+        for named in take_connection_options(headers) {
+            headers.remove(named);
+        }
+    } else {
+        found.upgrade = None;
+    }
+    found
+}
+
+/// Removes `Connection` and returns the fields it named. Those that frame or route a message are not the
+/// sender's to take away (RFC 9110 §7.6.1: a connection option must not name a field meant for all recipients).
+fn take_connection_options(headers: &mut HeaderMap) -> Vec<HeaderName> {
+    let named = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|option| !option.eq_ignore_ascii_case("close") && !option.eq_ignore_ascii_case("keep-alive"))
+        .filter_map(|option| HeaderName::try_from(option).ok())
+        .filter(|name| ![header::HOST, header::CONTENT_LENGTH].contains(name))
+        .collect();
+    headers.remove(header::CONNECTION);
+    named
+}
+
+/// Writes back what the next hop needs to know of an upgrade or of trailers.
+pub fn write_hop_by_hop(headers: &mut HeaderMap, hop: HopByHop) {
+    if let Some(protocol) = hop.upgrade {
+        headers.insert(header::UPGRADE, protocol);
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    } else if hop.accepts_trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+    }
+}
+
+/// Adds weir to `Via` (RFC 9110 §7.6.3).
+pub fn write_via(headers: &mut HeaderMap, version: http::Version) {
+    let ours =
+        HeaderValue::from_static(if version == http::Version::HTTP_10 { "1.0 weir" } else { "1.1 weir" });
+    headers.append(header::VIA, ours);
+}
+
+/// Whether a list-valued field holds `token`, in any case.
+fn lists(value: &HeaderValue, token: &str) -> bool {
+    value.to_str().is_ok_and(|v| v.split(',').any(|item| item.trim().eq_ignore_ascii_case(token)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        lines.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
+    }
+
+    /// Promise: hop-by-hop fields end here, and so does every field that Connection names.
+    #[test]
+    fn named_fields_are_removed() {
+        let mut h = headers(&[
+            ("connection", "close, X-Secret"),
+            ("x-secret", "1"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "keep-alive"),
+            ("te", "gzip"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("accept", "*/*"),
+        ]);
+        let found = strip_hop_by_hop(&mut h);
+        assert!(found.upgrade.is_none(), "an Upgrade that Connection does not name is no upgrade");
+        assert!(!found.accepts_trailers);
+        assert_eq!(h, headers(&[("accept", "*/*")]));
+    }
+
+    /// Promise: nobody can have the fields that frame or route a message removed on the way.
+    #[test]
+    fn framing_fields_stay() {
+        let mut h =
+            headers(&[("connection", "host, content-length"), ("host", "a"), ("content-length", "1")]);
+        strip_hop_by_hop(&mut h);
+        assert_eq!(h, headers(&[("host", "a"), ("content-length", "1")]));
+    }
+
+    /// Promise: an upgrade and the wish for trailers reach the next hop.
+    #[test]
+    fn upgrade_and_trailers_are_carried() {
+        let mut h = headers(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]);
+        let found = strip_hop_by_hop(&mut h);
+        assert!(h.is_empty());
+        write_hop_by_hop(&mut h, found);
+        assert_eq!(h, headers(&[("upgrade", "websocket"), ("connection", "upgrade")]));
+
+        let mut h = headers(&[("te", "trailers, deflate;q=0.5"), ("connection", "TE")]);
+        let found = strip_hop_by_hop(&mut h);
+        write_hop_by_hop(&mut h, found);
+        assert_eq!(h, headers(&[("te", "trailers"), ("connection", "te")]));
+    }
+}

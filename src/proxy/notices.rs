@@ -1,0 +1,150 @@
+//! What weir says when it answers itself: one function per reason.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::forward::ForwardError;
+use super::head::Fault;
+use super::respond::Notice;
+use super::upstream::connect::ConnectError;
+use super::upstream::gate::GateError;
+use crate::policy::path::PathFault;
+use crate::policy::{Bound, Policy};
+use crate::remedy::Refusal;
+
+/// When to come back after an overload whose end nobody can foresee.
+const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
+
+pub fn fault(fault: Fault) -> Notice {
+    Notice::new(fault.status(), "http_request_error", fault.detail()).closing()
+}
+
+pub fn head_timed_out() -> Notice {
+    let detail = "The head of the request did not arrive in time.";
+    Notice::new(StatusCode::REQUEST_TIMEOUT, "http_request_error", detail).closing()
+}
+
+pub fn unreadable_target() -> Notice {
+    Notice::new(StatusCode::BAD_REQUEST, "http_request_error", "The request target cannot be read.")
+}
+
+pub fn unreadable_host() -> Notice {
+    Notice::new(
+        StatusCode::BAD_REQUEST,
+        "http_request_error",
+        "The Host field is not a host name or address.",
+    )
+}
+
+pub fn path_fault(fault: PathFault) -> Notice {
+    Notice::new(StatusCode::BAD_REQUEST, "http_request_error", format!("The path is refused: {fault}."))
+}
+
+pub fn no_route() -> Notice {
+    Notice::new(StatusCode::NOT_FOUND, "destination_not_found", "Nothing is served at this host and path.")
+}
+
+pub fn body_too_large(bytes_max: u64) -> Notice {
+    let detail = format!("The body may hold at most {bytes_max} bytes.");
+    Notice::new(StatusCode::PAYLOAD_TOO_LARGE, "http_request_error", detail).closing()
+}
+
+pub fn over_limit(policy: &Arc<Policy>, refusal: Refusal) -> Notice {
+    let limit = policy.limit(refusal.limit);
+    let detail = match limit.bound {
+        Bound::SlidingWindow { units, window } => {
+            format!(
+                "The limit \u{201c}{}\u{201d} is used up: at most {units} in every {window:?}.",
+                limit.name
+            )
+        }
+        Bound::Gcra { units, window, burst } => format!(
+            "The limit \u{201c}{}\u{201d} is used up: {units} per {window:?}, paced, at most {burst} at once.",
+            limit.name
+        ),
+        Bound::Concurrency { requests } => format!(
+            "The limit \u{201c}{}\u{201d} is used up: at most {requests} requests at the same time.",
+            limit.name
+        ),
+    };
+    let mut notice = Notice::new(StatusCode::TOO_MANY_REQUESTS, "http_request_denied", detail);
+    notice.retry_after = refusal.retry_after;
+    notice.limit = Some((Arc::clone(policy), refusal.limit));
+    notice
+}
+
+/// The app switched protocols although nobody asked for it.
+pub fn unasked_switch() -> Notice {
+    let detail = "The site switched to a protocol that was not asked for.";
+    Notice::new(StatusCode::BAD_GATEWAY, "http_protocol_error", detail)
+}
+
+pub fn internal() -> Notice {
+    let detail = "weir failed on this request. Other requests are not affected.";
+    Notice::new(StatusCode::INTERNAL_SERVER_ERROR, "proxy_internal_error", detail).closing()
+}
+
+pub fn forward_failed(error: &ForwardError, client_stalled: bool) -> Notice {
+    match error {
+        ForwardError::NoHealthyServer => Notice::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "destination_unavailable",
+            "No server of this site is healthy.",
+        )
+        .retry_after(Some(OVERLOAD_RETRY)),
+        ForwardError::Queue(GateError::QueueFull | GateError::TimedOut) => Notice::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "connection_limit_reached",
+            "The site is busy: every place is taken, and so is the queue.",
+        )
+        .retry_after(Some(OVERLOAD_RETRY)),
+        ForwardError::Connect(error) => connect_failed(error),
+        ForwardError::Broken(error) if error.is_parse() => Notice::new(
+            StatusCode::BAD_GATEWAY,
+            "http_protocol_error",
+            "The site answered something that is not HTTP.",
+        ),
+        ForwardError::Broken(_) => Notice::new(
+            StatusCode::BAD_GATEWAY,
+            "connection_terminated",
+            "The site closed the connection before it answered.",
+        ),
+        ForwardError::NoResponse(_) | ForwardError::Overtime => Notice::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "http_response_timeout",
+            "The site did not answer in time.",
+        ),
+        ForwardError::BodyTooLarge => {
+            let detail = "The body is larger than allowed.";
+            Notice::new(StatusCode::PAYLOAD_TOO_LARGE, "http_request_error", detail).closing()
+        }
+        ForwardError::BodyBroken if client_stalled => {
+            let detail = "The body of the request stopped arriving.";
+            Notice::new(StatusCode::REQUEST_TIMEOUT, "http_request_error", detail).closing()
+        }
+        ForwardError::BodyBroken => {
+            let detail = "The body of the request broke off or was not framed as HTTP demands.";
+            Notice::new(StatusCode::BAD_REQUEST, "http_request_error", detail).closing()
+        }
+    }
+}
+
+fn connect_failed(error: &ConnectError) -> Notice {
+    match error {
+        ConnectError::Resolve(_) => {
+            Notice::new(StatusCode::BAD_GATEWAY, "dns_error", "The name of the site's server has no address.")
+        }
+        ConnectError::TimedOut(_) => Notice::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "connection_timeout",
+            "The site's server could not be reached in time.",
+        ),
+        ConnectError::Refused(_) | ConnectError::Handshake(_) => Notice::new(
+            StatusCode::BAD_GATEWAY,
+            "connection_refused",
+            "The site's server could not be reached.",
+        ),
+    }
+}

@@ -1,0 +1,165 @@
+//! The response's body on its way to the client, and everything that must happen when it ends.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::alarm::Alarm;
+use super::exchange::Exchange;
+use super::upstream::Lease;
+use crate::metrics::Timeout;
+use crate::time::Moment;
+
+/// What hyper writes to the client.
+#[derive(Debug)]
+pub enum ResponseBody {
+    /// weir's own, whole.
+    Own { bytes: Option<Bytes>, exchange: Option<Exchange> },
+    /// The app's, as it comes.
+    App(Box<AppBody>),
+}
+
+/// Why a response ended early; the client sees its connection close in mid-message.
+#[derive(Debug, thiserror::Error)]
+pub enum ResponseBodyError {
+    #[error("the upstream's response broke off: {0}")]
+    Upstream(hyper::Error),
+    #[error("the upstream sent nothing for {0:?}")]
+    Stalled(Duration),
+    #[error("the request took longer than its total time")]
+    Overtime,
+}
+
+impl ResponseBody {
+    pub fn own(bytes: Bytes) -> Self {
+        ResponseBody::Own { bytes: Some(bytes), exchange: None }
+    }
+
+    /// Ties the end of the exchange to the end of this body.
+    pub fn carry(self, exchange: Exchange) -> Self {
+        match self {
+            ResponseBody::Own { bytes, .. } => ResponseBody::Own { bytes, exchange: Some(exchange) },
+            app @ ResponseBody::App(_) => app,
+        }
+    }
+}
+
+/// A response in progress. Dropping it, at its end or before, gives the connection back or closes it, and
+/// closes the books on the request.
+#[derive(Debug)]
+pub struct AppBody {
+    inner: Incoming,
+    exchange: Exchange,
+    lease: Lease,
+    patience: Patience,
+    alarm: Alarm,
+    waiting_since: Option<Moment>,
+}
+
+/// How long a response may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Without a byte from the upstream. `None` for what is silent by nature.
+    pub silence: Option<Duration>,
+    pub until: Option<Moment>,
+}
+
+impl AppBody {
+    pub fn new(inner: Incoming, exchange: Exchange, lease: Lease, patience: Patience) -> Self {
+        AppBody { inner, exchange, lease, patience, alarm: Alarm::default(), waiting_since: None }
+    }
+
+    /// The upstream sends nothing: ready when it has done so for too long.
+    fn poll_impatience(&mut self, cx: &mut Context<'_>) -> Poll<ResponseBodyError> {
+        let clock = self.exchange.clock();
+        let since = *self.waiting_since.get_or_insert_with(|| clock.now());
+        let silent_until = self.patience.silence.map(|silence| since.after(silence));
+        let Some(due) = silent_until.into_iter().chain(self.patience.until).min() else {
+            return Poll::Pending;
+        };
+        ready!(self.alarm.poll_due(due, &clock, cx));
+        Poll::Ready(match self.patience.silence {
+            Some(silence) if Some(due) == silent_until => {
+                self.exchange.timed_out(Timeout::BodyProgress);
+                ResponseBodyError::Stalled(silence)
+            }
+            _ => {
+                self.exchange.timed_out(Timeout::Total);
+                ResponseBodyError::Overtime
+            }
+        })
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ResponseBodyError>>> {
+        let Poll::Ready(item) = Pin::new(&mut self.inner).poll_frame(cx) else {
+            let error = ready!(self.poll_impatience(cx));
+            self.exchange.upstream_failed();
+            return Poll::Ready(Some(Err(error)));
+        };
+        if let Some(since) = self.waiting_since.take() {
+            self.exchange.waited_on_upstream(since);
+        }
+        Poll::Ready(match item {
+            Some(Ok(frame)) => {
+                self.exchange.sent(frame.data_ref().map_or(0, Bytes::len));
+                Some(Ok(frame))
+            }
+            Some(Err(error)) => {
+                self.exchange.upstream_failed();
+                self.lease.server.health.failed(self.exchange.clock().now(), self.exchange.ejection());
+                Some(Err(ResponseBodyError::Upstream(error)))
+            }
+            None => None,
+        })
+    }
+}
+
+impl Drop for AppBody {
+    fn drop(&mut self) {
+        if self.inner.is_end_stream() {
+            self.exchange.completed();
+            self.lease.recycle(self.exchange.clock().now());
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = ResponseBodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ResponseBodyError>>> {
+        match &mut *self {
+            ResponseBody::Own { bytes, exchange } => {
+                let data = bytes.take().filter(|b| !b.is_empty());
+                if let Some(exchange) = exchange {
+                    exchange.sent(data.as_ref().map_or(0, Bytes::len));
+                }
+                Poll::Ready(data.map(|data| Ok(Frame::data(data))))
+            }
+            ResponseBody::App(app) => app.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            ResponseBody::Own { bytes, .. } => bytes.as_ref().is_none_or(Bytes::is_empty),
+            ResponseBody::App(app) => app.inner.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            ResponseBody::Own { bytes, .. } => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |b| u64::try_from(b.len()).unwrap_or(u64::MAX)))
+            }
+            ResponseBody::App(app) => app.inner.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! The way of one request: identify, admit, forward, answer. Read this file first.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::header::{self, HeaderMap, HeaderValue};
+use http::uri::PathAndQuery;
+use http::{Request, Response, StatusCode, Uri, Version, request};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+
+use super::client_io::Head;
+use super::connection::Conn;
+use super::exchange::Exchange;
+use super::forward::{self, Answer, Steps};
+use super::forwarded;
+use super::headers::{self, X_REQUEST_ID};
+use super::notices;
+use super::request_body::RequestBody;
+use super::respond::{Accept, Notice};
+use super::response_body::{AppBody, Patience, ResponseBody};
+use super::{interim, request_id, upgrade};
+use crate::facts::{Client, ConnFacts, Facts, Origin, ProtocolEvent};
+use crate::logs::access::{AccessRecord, RequestFields, RequestText};
+use crate::metrics::RequestDecision;
+use crate::policy::path::{self, PathFault};
+use crate::policy::{Policy, Route, RouteId, host};
+use crate::remedy::{Refusal, Verdict};
+
+/// Answers one request that hyper read, or the stand-in for one that was refused before hyper saw it.
+pub async fn serve(conn: Arc<Conn>, request: Request<Incoming>) -> Response<ResponseBody> {
+    let head = conn.side.begin_request();
+    let shared = Arc::clone(&conn.shared);
+    let (mut parts, body) = request.into_parts();
+    let trusted = conn.listener.trust.covers(conn.peer.ip());
+    let id = take_request_id(&mut parts.headers, trusted, &conn);
+    let accept = Accept::of(&parts.headers);
+    let mut exchange = Exchange::begin(conn, shared.live.load_full(), shared.clock.now(), accept, id);
+
+    let response = match head {
+        Head::Passed => pass(&mut exchange, parts, body, trusted).await,
+        Head::Refused(fault) => {
+            let event =
+                if fault.is_too_large() { ProtocolEvent::TooLarge } else { ProtocolEvent::MalformedHead };
+            tell_engine(&exchange, event);
+            Err(Stop::malformed(notices::fault(fault)))
+        }
+        Head::TimedOut => {
+            tell_engine(&exchange, ProtocolEvent::HeadTimeout);
+            Err(Stop::malformed(notices::head_timed_out()))
+        }
+    };
+    let mut response = match response {
+        Ok(Passed::Answer(answer)) => answered(exchange, answer),
+        Ok(Passed::Switched(answer, client)) => switched(exchange, answer, client),
+        Err(stop) => exchange.answer(stop.decision, &stop.notice),
+    };
+    if shared.lifecycle.is_draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// A request that ends at weir.
+struct Stop {
+    decision: RequestDecision,
+    notice: Notice,
+}
+
+impl Stop {
+    fn malformed(notice: Notice) -> Self {
+        Stop { decision: RequestDecision::Malformed, notice }
+    }
+}
+
+/// A request that reached the app.
+enum Passed {
+    Answer(Answer),
+    /// 101: the connection is no longer HTTP.
+    Switched(Answer, OnUpgrade),
+}
+
+/// From a head with one reading to the app's answer, or to the reason why there is none.
+async fn pass(
+    exchange: &mut Exchange,
+    mut parts: request::Parts,
+    body: Incoming,
+    trusted: bool,
+) -> Result<Passed, Stop> {
+    let live = Arc::clone(&exchange.live);
+    let policy = &live.policy;
+    let listener = Arc::clone(&exchange.conn.listener);
+    let trust = &listener.trust;
+    let peer = exchange.conn.peer.ip().to_canonical();
+    let client = if trusted { forwarded::believed_client(peer, trust, &parts.headers) } else { peer };
+    record(exchange, &parts, client);
+
+    // Identify: one host, one path, one route.
+    let target = authority_into_host(&mut parts).map_err(Stop::malformed)?;
+    let (path, route_id, host) = identify(policy, &parts, &target)?;
+    let route = policy.route(route_id);
+    exchange.route = Some(route_id);
+    if let Some(record) = &mut exchange.record {
+        record.route = live.route_names.get(usize::from(route_id.0)).cloned();
+    }
+
+    // Admit: all limits in one decision.
+    let facts = Facts {
+        at: exchange.started,
+        address: client,
+        client: Client::fold(client, policy.client.ipv4, policy.client.ipv6),
+        route: route_id,
+        method: &parts.method,
+        path: &path,
+        host: &host,
+    };
+    admit(exchange, policy, &facts)?;
+
+    // Forward: what ends here is removed, what weir knows is written.
+    let bytes_max = body_limit(policy, route, &body)?;
+    let hop = headers::strip_hop_by_hop(&mut parts.headers);
+    let upgrade = hop.upgrade.as_ref().is_some_and(upgrade::is_passed_on);
+    let hop = headers::HopByHop { upgrade: hop.upgrade.filter(|_| upgrade), ..hop };
+    forwarded::rewrite(&mut parts.headers, &exchange.conn.hop, client);
+    headers::write_via(&mut parts.headers, parts.version);
+    headers::write_hop_by_hop(&mut parts.headers, hop);
+    parts.headers.insert(X_REQUEST_ID, exchange.request_id.clone());
+    let client_version = parts.version;
+    parts.uri = target;
+    parts.version = Version::HTTP_11;
+    let on_upgrade = if upgrade { parts.extensions.remove::<OnUpgrade>() } else { None };
+
+    let mut request = with_body(exchange, parts, body, bytes_max);
+    interim::pass_on(&mut request, exchange, client_version);
+    let steps = steps(policy, route, exchange);
+    let answer = forward::forward(exchange, route.upstream, request, steps).await.map_err(|error| Stop {
+        decision: RequestDecision::Failed,
+        notice: notices::forward_failed(&error, exchange.conn.side.body_stalled()),
+    })?;
+    if let Some(record) = &mut exchange.record {
+        record.server = Some(answer.1.server.name_shared());
+    }
+    match on_upgrade {
+        Some(client) if answer.0.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            Ok(Passed::Switched(answer, client))
+        }
+        None if answer.0.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            Err(Stop { decision: RequestDecision::Failed, notice: notices::unasked_switch() })
+        }
+        _ => Ok(Passed::Answer(answer)),
+    }
+}
+
+/// What never became a request is evidence too, of the address that it came from.
+fn tell_engine(exchange: &Exchange, event: ProtocolEvent) {
+    let prefix = exchange.live.policy.client;
+    let client = Client::fold(exchange.conn.peer.ip(), prefix.ipv4, prefix.ipv6);
+    let conn = ConnFacts { at: exchange.started, client };
+    exchange.shared().engine.event(&exchange.live.binding, &conn, event);
+}
+
+/// An id from a trusted proxy, else a new one.
+fn take_request_id(headers: &mut HeaderMap, trusted: bool, conn: &Conn) -> HeaderValue {
+    let foreign = headers.remove(X_REQUEST_ID).filter(|id| trusted && request_id::is_acceptable(id));
+    foreign.unwrap_or_else(|| request_id::make(conn.shared.clock.wall()))
+}
+
+/// Notes for the access log what is about to be moved on.
+fn record(exchange: &mut Exchange, parts: &request::Parts, client: IpAddr) {
+    if exchange.shared().access_log.is_none() {
+        return;
+    }
+    let field = |name| parts.headers.get(name).map_or(&b""[..], HeaderValue::as_bytes);
+    let target = parts.uri.path_and_query().map_or("*", PathAndQuery::as_str);
+    exchange.record = Some(Box::new(AccessRecord {
+        at: exchange.clock().wall(),
+        client,
+        method: parts.method.clone(),
+        version: parts.version,
+        text: RequestText::copy(&RequestFields {
+            target: target.as_bytes(),
+            host: field(header::HOST),
+            referer: field(header::REFERER),
+            user_agent: field(header::USER_AGENT),
+            request_id: exchange.request_id.as_bytes(),
+        }),
+        status: StatusCode::OK,
+        response_bytes: 0,
+        origin: Origin::Weir,
+        decision: RequestDecision::Cancelled,
+        limit: None,
+        route: None,
+        server: None,
+        total: Default::default(),
+        upstream: None,
+    }));
+}
+
+/// The target in origin-form, as it came. An absolute-form's authority takes the place of Host
+/// (RFC 9112 §3.2.2); the head tap has seen to it that the two agree.
+fn authority_into_host(parts: &mut request::Parts) -> Result<Uri, Notice> {
+    let uri = std::mem::take(&mut parts.uri);
+    let Some(authority) = uri.authority() else { return Ok(uri) };
+    let host = HeaderValue::from_str(authority.as_str()).map_err(|_| notices::unreadable_target())?;
+    parts.headers.insert(header::HOST, host);
+    let target = uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+    Ok(Uri::from(target))
+}
+
+type Identified<'a> = (Cow<'a, str>, RouteId, Cow<'a, str>);
+
+/// The one path and host that routes, limits and detectors see, and the route they lead to.
+fn identify<'a>(policy: &Policy, parts: &'a request::Parts, target: &'a Uri) -> Result<Identified<'a>, Stop> {
+    let host = match parts.headers.get(header::HOST) {
+        Some(value) if !value.is_empty() => value
+            .to_str()
+            .ok()
+            .and_then(|raw| host::host(raw).ok())
+            .ok_or_else(|| Stop::malformed(notices::unreadable_host()))?,
+        _ => Cow::Borrowed(""),
+    };
+    // `OPTIONS *` asks about the server as a whole, and is routed as its root.
+    let raw = if target.path() == "*" { "/" } else { target.path() };
+    let (path, slashes) = match path::normalise(raw, &policy.paths, false) {
+        Err(PathFault::EncodedSlash) => (path::normalise(raw, &policy.paths, true), true),
+        path => (path, false),
+    };
+    let path = path.map_err(|fault| Stop::malformed(notices::path_fault(fault)))?;
+    let route = policy
+        .find_route(&host, &path)
+        .ok_or_else(|| Stop { decision: RequestDecision::NoRoute, notice: notices::no_route() })?;
+    if slashes && !policy.route(route).allow_encoded_slashes {
+        return Err(Stop::malformed(notices::path_fault(PathFault::EncodedSlash)));
+    }
+    Ok((path, route, host))
+}
+
+/// Asks the engine, and carries out what it says.
+fn admit(exchange: &mut Exchange, policy: &Arc<Policy>, facts: &Facts<'_>) -> Result<(), Stop> {
+    let (decision, ticket) = exchange.shared().engine.admit(&exchange.live.binding, facts);
+    exchange.ticket = Some(ticket);
+    for check in &decision.checks {
+        exchange.live.metrics.limit_check(check);
+    }
+    match decision.verdict {
+        Verdict::Forward => Ok(()),
+        Verdict::Refuse(refusal) => Err(refuse(exchange, policy, refusal)),
+    }
+}
+
+fn refuse(exchange: &mut Exchange, policy: &Arc<Policy>, refusal: Refusal) -> Stop {
+    let names = &exchange.live.limit_names;
+    if let Some(record) = &mut exchange.record {
+        record.limit = names.get(usize::from(refusal.limit.0)).cloned();
+    }
+    Stop { decision: RequestDecision::Refused, notice: notices::over_limit(policy, refusal) }
+}
+
+/// The most that this body may hold; a length given beforehand is judged before anything is read.
+fn body_limit(policy: &Policy, route: &Route, body: &Incoming) -> Result<u64, Stop> {
+    let bytes_max = route.body_bytes_max.or(policy.http.body_bytes_max).unwrap_or(u64::MAX);
+    if body.size_hint().lower() > bytes_max {
+        return Err(Stop::malformed(notices::body_too_large(bytes_max)));
+    }
+    Ok(bytes_max)
+}
+
+/// Joins the head and its body again, for the upstream.
+fn with_body(
+    exchange: &mut Exchange,
+    parts: request::Parts,
+    body: Incoming,
+    bytes_max: u64,
+) -> Request<RequestBody> {
+    let held =
+        parts.headers.get(header::EXPECT).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    let body = if http_body::Body::is_end_stream(&body) {
+        RequestBody::Empty
+    } else {
+        let (body, upload) = RequestBody::stream(body, bytes_max, held, exchange.clock());
+        exchange.upload = Some(upload);
+        body
+    };
+    Request::from_parts(parts, body)
+}
+
+fn steps(policy: &Policy, route: &Route, exchange: &Exchange) -> Steps {
+    let timeouts = &policy.timeouts;
+    Steps {
+        connect: timeouts.connect,
+        first_byte: timeouts.first_byte,
+        body_progress: timeouts.body_progress,
+        until: timeouts.total.filter(|_| !route.stream).map(|total| exchange.started.after(total)),
+    }
+}
+
+/// The app's response, on its way to the client.
+fn answered(mut exchange: Exchange, (response, lease): Answer) -> Response<ResponseBody> {
+    let (mut parts, body) = response.into_parts();
+    exchange.answered_by_app(parts.status);
+    headers::strip_hop_by_hop(&mut parts.headers);
+    finish_head(&mut parts.headers, &exchange);
+    parts.version = Version::HTTP_11;
+    let (policy, route) = (&exchange.live.policy, exchange.route.map(|id| exchange.live.policy.route(id)));
+    let streams = route.is_some_and(|r| r.stream) || is_event_stream(&parts.headers);
+    let patience = Patience {
+        silence: (!streams).then_some(policy.timeouts.body_progress),
+        until: policy.timeouts.total.filter(|_| !streams).map(|total| exchange.started.after(total)),
+    };
+    let body = AppBody::new(body, exchange, lease, patience);
+    Response::from_parts(parts, ResponseBody::App(Box::new(body)))
+}
+
+/// 101: both connections become one tunnel, which outlives this request.
+fn switched(
+    mut exchange: Exchange,
+    (mut response, lease): Answer,
+    client: OnUpgrade,
+) -> Response<ResponseBody> {
+    exchange.answered_by_app(response.status());
+    exchange.conn.side.make_opaque();
+    let app = hyper::upgrade::on(&mut response);
+    let (mut parts, _) = response.into_parts();
+    let hop = headers::strip_hop_by_hop(&mut parts.headers);
+    headers::write_hop_by_hop(&mut parts.headers, hop);
+    finish_head(&mut parts.headers, &exchange);
+    tokio::spawn(upgrade::tunnel(client, app, exchange, lease));
+    Response::from_parts(parts, ResponseBody::own(Default::default()))
+}
+
+fn finish_head(headers: &mut HeaderMap, exchange: &Exchange) {
+    if !headers.contains_key(X_REQUEST_ID) {
+        headers.insert(X_REQUEST_ID, exchange.request_id.clone());
+    }
+}
+
+/// Server-sent events are silent by nature.
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"text/event-stream"))
+}

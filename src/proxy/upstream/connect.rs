@@ -1,0 +1,59 @@
+//! Opening a connection to a server.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::pool::Connection;
+use super::server::Server;
+use crate::policy::ServerAddress;
+
+/// Why no connection could be made. Every case is the upstream's fault, or the way to it.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("the name has no address: {0}")]
+    Resolve(io::Error),
+    #[error("{0}")]
+    Refused(io::Error),
+    #[error("no connection within {0:?}")]
+    TimedOut(Duration),
+    #[error("{0}")]
+    Handshake(hyper::Error),
+}
+
+/// Connects and starts the task that drives the connection until either side ends it.
+pub async fn connect(server: &Arc<Server>, within: Duration) -> Result<Connection, ConnectError> {
+    let stream =
+        timeout(within, open(server.address())).await.map_err(|_| ConnectError::TimedOut(within))??;
+    let (connection, driver) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(ConnectError::Handshake)?;
+    let open = server.count_open();
+    tokio::spawn(async move {
+        // How it ended reaches whoever waits for a response; between requests nobody needs to know.
+        let _ = driver.with_upgrades().await;
+        drop(open);
+    });
+    Ok(connection)
+}
+
+/// A plain connection, without HTTP.
+pub(super) async fn open(address: &ServerAddress) -> Result<TcpStream, ConnectError> {
+    let stream = match address {
+        ServerAddress::Ip(address) => TcpStream::connect(address).await.map_err(ConnectError::Refused)?,
+        ServerAddress::Name { host, port } => {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), *port))
+                .await
+                .map_err(ConnectError::Resolve)?
+                .collect();
+            TcpStream::connect(found.as_slice()).await.map_err(ConnectError::Refused)?
+        }
+    };
+    stream.set_nodelay(true).map_err(ConnectError::Refused)?;
+    Ok(stream)
+}

@@ -1,0 +1,176 @@
+//! The servers behind weir: who takes a request, over which connection, and when not.
+//!
+//! Shared by all workers. Called by `proxy::forward` for requests and by `proxy::control` for health checks
+//! and reloads; knows nothing of clients, routes or limits.
+
+pub mod balance;
+pub mod budget;
+pub mod check;
+pub mod connect;
+pub mod gate;
+pub mod health;
+pub mod pool;
+pub mod server;
+
+use std::sync::Arc;
+
+use crate::policy;
+use crate::time::Moment;
+
+use budget::Budget;
+use connect::ConnectError;
+use gate::{Gate, GateError};
+use pool::Connection;
+use server::Server;
+
+/// One upstream at run time.
+#[derive(Debug)]
+pub struct Upstream {
+    pub rule: policy::Upstream,
+    pub servers: Vec<Arc<Server>>,
+    pub budget: Budget,
+    capacity: Option<Gate>,
+}
+
+/// Why a request got no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaseError {
+    #[error("no server passes its health check")]
+    NoHealthyServer,
+    #[error("{0}")]
+    Queue(#[from] GateError),
+}
+
+impl Upstream {
+    /// Builds the run-time part of `rule`, taking over from `before` every server that stayed the same.
+    pub fn new(rule: &policy::Upstream, workers: usize, before: Option<&Upstream>) -> Self {
+        let servers = rule
+            .servers
+            .iter()
+            .map(|s| {
+                before
+                    .filter(|b| {
+                        b.rule.idle_timeout == rule.idle_timeout
+                            && b.rule.idle_connections_max == rule.idle_connections_max
+                    })
+                    .and_then(|b| b.servers.iter().find(|old| old.serves(s, rule.queue)))
+                    .map_or_else(|| Arc::new(Server::new(s, rule, workers)), Arc::clone)
+            })
+            .collect();
+        Upstream {
+            rule: rule.clone(),
+            servers,
+            budget: Budget::new(rule.retry),
+            capacity: rule.concurrency_max.map(|places| Gate::new(places, rule.queue)),
+        }
+    }
+
+    pub fn has_healthy_server(&self, now: Moment) -> bool {
+        self.servers.iter().any(|s| s.health.is_healthy(now))
+    }
+
+    pub fn healthy_servers(&self, now: Moment) -> usize {
+        self.servers.iter().filter(|s| s.health.is_healthy(now)).count()
+    }
+
+    /// Requests that wait for a place, here or at a server.
+    pub fn waiting(&self) -> u32 {
+        self.capacity.as_ref().map_or(0, Gate::waiting)
+            + self.servers.iter().map(|s| s.gate.waiting()).sum::<u32>()
+    }
+
+    pub fn in_flight(&self) -> u32 {
+        self.servers.iter().map(|s| s.in_flight()).sum()
+    }
+
+    /// Waits for a place within the upstream's capacity.
+    pub async fn enter(self: &Arc<Self>) -> Result<Place, GateError> {
+        if let Some(capacity) = &self.capacity {
+            capacity.enter().await?;
+        }
+        Ok(Place(Arc::clone(self)))
+    }
+
+    /// Waits for a place at a server.
+    pub async fn reserve(
+        &self,
+        tried: Option<&Arc<Server>>,
+        worker: usize,
+        now: Moment,
+    ) -> Result<Lease, LeaseError> {
+        let server = Arc::clone(balance::pick(&self.servers, tried, now).ok_or(LeaseError::NoHealthyServer)?);
+        server.gate.enter().await?;
+        server.begin_request();
+        Ok(Lease { server, connection: None, worker })
+    }
+
+    /// Closes connections of this worker that have been idle for too long.
+    pub fn sweep(&self, worker: usize, now: Moment) {
+        for server in &self.servers {
+            server.idle.sweep(worker, now);
+        }
+    }
+}
+
+/// One request's share of the upstream's capacity; given back on drop.
+#[derive(Debug)]
+pub struct Place(Arc<Upstream>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(capacity) = &self.0.capacity {
+            capacity.leave();
+        }
+    }
+}
+
+/// A place at one server and the connection used there; both are given back on drop.
+#[derive(Debug)]
+pub struct Lease {
+    pub server: Arc<Server>,
+    connection: Option<Connection>,
+    worker: usize,
+}
+
+impl Lease {
+    /// The connection to send on; none before [`Lease::reuse`] or [`Lease::connect`] found one.
+    pub fn connection(&mut self) -> Option<&mut Connection> {
+        self.connection.as_mut()
+    }
+
+    /// An idle connection if there is one.
+    pub fn reuse(&mut self, now: Moment) -> Option<&mut Connection> {
+        let idle = &self.server.idle;
+        let mut found = idle.take(self.worker, now);
+        if found.is_none() && self.server.is_fully_connected() {
+            found = idle.take_from_others(self.worker, now);
+        }
+        self.connection = found;
+        self.connection.as_mut()
+    }
+
+    pub async fn connect(&mut self, within: std::time::Duration) -> Result<&mut Connection, ConnectError> {
+        let fresh = connect::connect(&self.server, within).await?;
+        Ok(self.connection.insert(fresh))
+    }
+
+    /// Gives the connection back for the next request; for when the response has ended.
+    pub fn recycle(&mut self, now: Moment) {
+        if let Some(connection) = self.connection.take()
+            && connection.is_ready()
+        {
+            self.server.idle.give(self.worker, connection, now);
+        }
+    }
+
+    /// Lets go of a connection that is not to be used again.
+    pub fn discard(&mut self) {
+        self.connection = None;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.server.end_request();
+    }
+}

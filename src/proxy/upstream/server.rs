@@ -1,0 +1,87 @@
+//! One server of an upstream: how busy it is, how healthy, and the idle connections to it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::gate::Gate;
+use super::health::Health;
+use super::pool::IdleConnections;
+use crate::policy;
+
+#[derive(Debug)]
+pub struct Server {
+    rule: policy::Server,
+    /// For the access log.
+    name: Arc<str>,
+    queue: policy::Queue,
+    pub health: Health,
+    pub gate: Gate,
+    pub idle: IdleConnections,
+    in_flight: AtomicU32,
+    open: AtomicU32,
+}
+
+impl Server {
+    pub fn new(rule: &policy::Server, upstream: &policy::Upstream, workers: usize) -> Self {
+        Server {
+            rule: rule.clone(),
+            name: rule.name.as_str().into(),
+            queue: upstream.queue,
+            health: Health::default(),
+            gate: Gate::new(rule.connections_max, upstream.queue),
+            idle: IdleConnections::new(workers, upstream.idle_connections_max, upstream.idle_timeout),
+            in_flight: AtomicU32::new(0),
+            open: AtomicU32::new(0),
+        }
+    }
+
+    /// Whether a reload may go on using this server, with its connections and what is known of its health.
+    pub fn serves(&self, rule: &policy::Server, queue: policy::Queue) -> bool {
+        self.rule == *rule && self.queue == queue
+    }
+
+    pub fn name(&self) -> &str {
+        &self.rule.name
+    }
+
+    pub fn name_shared(&self) -> Arc<str> {
+        Arc::clone(&self.name)
+    }
+
+    pub fn address(&self) -> &policy::ServerAddress {
+        &self.rule.address
+    }
+
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Whether a further connection would exceed the maximum, idle ones included.
+    pub fn is_fully_connected(&self) -> bool {
+        self.open.load(Ordering::Relaxed) >= self.rule.connections_max.get()
+    }
+
+    pub(super) fn begin_request(&self) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn end_request(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.gate.leave();
+    }
+
+    /// Counts a connection as open until the guard is dropped.
+    pub(super) fn count_open(self: &Arc<Self>) -> OpenGuard {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        OpenGuard(Arc::clone(self))
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct OpenGuard(Arc<Server>);
+
+impl Drop for OpenGuard {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}

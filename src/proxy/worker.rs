@@ -1,0 +1,148 @@
+//! One thread, one runtime, one share of every listener.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::net::{TcpListener as Acceptor, TcpStream};
+use tokio::runtime;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use super::Shared;
+use super::connection::{self, OpenConnections};
+use super::lifecycle::Stage;
+use super::upstream::check;
+use crate::policy::Listener;
+
+/// How often idle upstream connections are looked through.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// After accepting failed for want of descriptors or memory, existing connections have this long to end some.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A worker that was not started yet.
+#[derive(Debug)]
+pub struct Worker {
+    pub index: usize,
+    pub shared: Arc<Shared>,
+    pub sockets: Vec<(TcpListener, Arc<Listener>)>,
+}
+
+impl Worker {
+    /// Starts the thread. It ends once the lifecycle is stopped, or draining and out of connections.
+    pub fn start(self) -> io::Result<JoinHandle<()>> {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let acceptors = {
+            let _inside = runtime.enter();
+            let acceptors =
+                self.sockets.into_iter().map(|(socket, rule)| Ok((Acceptor::from_std(socket)?, rule)));
+            acceptors.collect::<io::Result<Vec<_>>>()?
+        };
+        let (index, shared) = (self.index, self.shared);
+        std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            runtime.block_on(run(index, shared, acceptors));
+        })
+    }
+}
+
+async fn run(index: usize, shared: Arc<Shared>, acceptors: Vec<(Acceptor, Arc<Listener>)>) {
+    let open = Arc::new(OpenConnections::default());
+    tokio::spawn(sweep(index, Arc::clone(&shared)));
+    if index == 0 {
+        tokio::spawn(check_health(Arc::clone(&shared)));
+    }
+    let mut accepting = tokio::task::JoinSet::new();
+    for (acceptor, rule) in acceptors {
+        let door =
+            Door { acceptor, rule, shared: Arc::clone(&shared), worker: index, open: Arc::clone(&open) };
+        accepting.spawn(door.keep());
+    }
+    while accepting.join_next().await.is_some() {}
+    tokio::select! {
+        () = open.none_left() => {}
+        () = shared.lifecycle.reached(Stage::Stopped) => {}
+    }
+}
+
+/// One listening socket of one worker.
+struct Door {
+    acceptor: Acceptor,
+    rule: Arc<Listener>,
+    shared: Arc<Shared>,
+    worker: usize,
+    open: Arc<OpenConnections>,
+}
+
+impl Door {
+    /// Accepts until weir drains, then takes what the kernel already holds, and closes.
+    async fn keep(self) {
+        let draining = self.shared.lifecycle.reached(Stage::Draining);
+        tokio::pin!(draining);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut draining => break,
+                accepted = self.acceptor.accept() => match accepted {
+                    Ok((stream, peer)) => self.let_in(stream, peer),
+                    Err(error) => self.pause(&error).await,
+                },
+            }
+        }
+        let mut now = Context::from_waker(Waker::noop());
+        while let Poll::Ready(Ok((stream, peer))) = self.acceptor.poll_accept(&mut now) {
+            self.let_in(stream, peer);
+        }
+    }
+
+    fn let_in(&self, stream: TcpStream, peer: SocketAddr) {
+        connection::start(stream, peer, &self.rule, &self.shared, self.worker, &self.open);
+    }
+
+    async fn pause(&self, error: &io::Error) {
+        self.shared.metrics.accept_failed();
+        if is_of_one_connection(error) {
+            return;
+        }
+        tracing::warn!(
+            %error,
+            "cannot accept connections; those that are open go on. Raise the limit of open files (ulimit -n, \
+             LimitNOFILE) if this stays"
+        );
+        sleep(ACCEPT_PAUSE).await;
+    }
+}
+
+/// The client was gone before it was let in: no reason to pause.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    )
+}
+
+async fn sweep(worker: usize, shared: Arc<Shared>) {
+    let mut ticks = interval(SWEEP_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let now = shared.clock.now();
+        for upstream in &shared.live.load().upstreams {
+            upstream.sweep(worker, now);
+        }
+    }
+}
+
+/// Runs the health checks of the policy in force, and those of the next once it changes.
+async fn check_health(shared: Arc<Shared>) {
+    let mut changes = shared.policy_changes.subscribe();
+    loop {
+        let checks = check::start(&shared.live.load().upstreams);
+        if changes.changed().await.is_err() {
+            return;
+        }
+        drop(checks);
+    }
+}
