@@ -3,6 +3,7 @@
 pub mod check;
 pub mod demo;
 pub mod diagnostics;
+pub mod reload;
 pub mod run;
 pub mod summary;
 

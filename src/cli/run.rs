@@ -1,11 +1,156 @@
-//! `weir run`. Not built yet.
+//! `weir run`: the proxy and its admin listener, until told to stop.
 
+use std::io::{self, IsTerminal};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use super::EXIT_FAILED;
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-pub fn run(_file: &Path) -> ExitCode {
-    eprintln!("weir: run is not built yet");
-    ExitCode::from(EXIT_FAILED)
+use super::diagnostics;
+use super::reload::Reloader;
+use super::{EXIT_BAD_USAGE, EXIT_FAILED};
+use crate::admin::{self, Admin, Readiness};
+use crate::clock::Clock;
+use crate::config::{self, Loaded};
+use crate::logs;
+use crate::logs::access::AccessLog;
+use crate::metrics::Metrics;
+use crate::proxy::listener::Inherited;
+use crate::proxy::{Options, Proxy};
+
+/// Runs the configuration at `file` until SIGTERM or SIGINT.
+pub fn run(file: &Path) -> ExitCode {
+    let loaded = match config::load(file) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            eprint!("{}", diagnostics::render(&problems, io::stderr().is_terminal()));
+            return ExitCode::from(EXIT_BAD_USAGE);
+        }
+    };
+    match start(file, loaded) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("weir: {error:#}");
+            ExitCode::from(EXIT_FAILED)
+        }
+    }
+}
+
+fn start(file: &Path, loaded: Loaded) -> anyhow::Result<()> {
+    let Loaded { policy, warnings, files } = loaded;
+    logs::init(&policy.log)?;
+    for warning in &warnings.list {
+        tracing::warn!("{}", warning.message);
+    }
+    for part in &policy.without_effect {
+        tracing::warn!(part = part.part, "without effect in this version: {}", part.consequence);
+    }
+    raise_file_limit();
+
+    let (clock, metrics) = (Clock::start(), Metrics::new());
+    let access_log = match &policy.log.access {
+        Some(access) => {
+            Some(AccessLog::start(access, metrics.clone()).context("cannot open the access log")?)
+        }
+        None => None,
+    };
+    let mut inherited = Inherited::from_env().context("cannot take over the sockets of LISTEN_FDS")?;
+    let admin_socket = policy.listen.admin.map(|address| bind_admin(address, &mut inherited)).transpose()?;
+    let mut options = Options::new(clock, metrics.clone());
+    options.access_log.clone_from(&access_log);
+    options.inherited = inherited;
+    metrics.config_loaded(clock.wall());
+    let proxy = Arc::new(Proxy::start(policy, options)?);
+    announce(&proxy, admin_socket.as_ref());
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let reloader = Reloader::start(file, files, Arc::clone(&proxy), clock, metrics.clone())?;
+        let stopped = async {
+            stop_signal().await?;
+            tracing::info!("stopping: no new work after drain_delay, what runs has drain_timeout to end");
+            proxy.shut_down().await;
+            Ok::<_, io::Error>(())
+        };
+        tokio::pin!(stopped);
+        tokio::select! {
+            result = serve_admin(admin_socket, &proxy, metrics) => result?,
+            result = &mut stopped => return Ok(result?),
+            result = reloader.run() => result?,
+            result = reopen_logs(access_log) => result?,
+        }
+        Ok(stopped.await?)
+    })
+}
+
+/// One line that says where everything is, for people and for whoever started us on port 0.
+fn announce(proxy: &Proxy, admin: Option<&TcpListener>) {
+    let addresses: Vec<String> = proxy.addresses().iter().map(SocketAddr::to_string).collect();
+    let admin = admin.and_then(|socket| socket.local_addr().ok()).map(|address| address.to_string());
+    tracing::info!(proxy = addresses.join(","), admin = admin.unwrap_or_default(), "listening");
+}
+
+fn bind_admin(address: SocketAddr, inherited: &mut Inherited) -> anyhow::Result<TcpListener> {
+    let socket = match inherited.take(address) {
+        Some(socket) => socket,
+        None => TcpListener::bind(address).with_context(|| format!("cannot listen on {address} (admin)"))?,
+    };
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Serves until the process ends; for ever idle where there is no admin listener.
+async fn serve_admin(
+    socket: Option<TcpListener>,
+    proxy: &Arc<Proxy>,
+    metrics: Metrics,
+) -> anyhow::Result<()> {
+    let Some(socket) = socket else { return std::future::pending().await };
+    let listener = tokio::net::TcpListener::from_std(socket)?;
+    let (policy_of, ready_of) = (Arc::clone(proxy), Arc::clone(proxy));
+    let admin = Admin {
+        metrics,
+        engine: proxy.engine().clone(),
+        policy: Box::new(move || policy_of.policy()),
+        readiness: Box::new(move || {
+            ready_of.measure();
+            Readiness::unless(ready_of.reasons_unready())
+        }),
+    };
+    admin::serve(listener, Arc::new(admin), std::future::pending()).await;
+    Ok(())
+}
+
+async fn stop_signal() -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// SIGUSR1 reopens the access log, after it was rotated away.
+async fn reopen_logs(access_log: Option<AccessLog>) -> io::Result<()> {
+    let mut requests: Signal = signal(SignalKind::user_defined1())?;
+    while requests.recv().await.is_some() {
+        if let Some(log) = &access_log {
+            log.reopen();
+            tracing::info!("access log reopened");
+        }
+    }
+    std::future::pending().await
+}
+
+/// As many open files as we may have: each client and each upstream connection is one.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::debug!(%error, "the limit of open files stays as it was");
+    }
 }
