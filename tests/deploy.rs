@@ -1,6 +1,12 @@
 //! What deploy/ says, held against the program that it deploys. (`.ci/run deploy` has systemd itself verify the
 //! units; a container engine is needed for no test, so the Dockerfile is read as text.)
 
+use std::path::Path;
+use std::time::Duration;
+
+use weir::config;
+use weir::policy::Policy;
+
 const SERVICE: &str = include_str!("../deploy/systemd/weir.service");
 const SOCKET: &str = include_str!("../deploy/systemd/weir.socket");
 const DOCKERFILE: &str = include_str!("../deploy/docker/Dockerfile");
@@ -35,6 +41,33 @@ fn the_socket_outlives_the_service() {
     assert_eq!(settings(SOCKET, "ListenStream").len(), 1, "one inherited socket serves all cores");
     assert!(settings(SOCKET, "PartOf").is_empty(), "PartOf would close the port with the service");
     assert_eq!(settings(SOCKET, "TriggerLimitIntervalSec"), ["0"]);
+}
+
+/// Promise: weir finds the socket that systemd opened for it, and systemd waits for it longer than it takes to stop.
+#[test]
+fn the_units_agree_with_the_configuration_beside_them() {
+    let policy = load("deploy/systemd/weir.toml");
+    let addresses: Vec<String> = policy.listen.proxy.iter().map(|l| l.address.to_string()).collect();
+    assert_eq!(addresses, settings(SOCKET, "ListenStream"));
+
+    let stopping = policy.shutdown.drain_delay + policy.shutdown.drain_timeout;
+    let patience: u64 = settings(SERVICE, "TimeoutStopSec")[0].parse().expect("seconds");
+    assert!(
+        Duration::from_secs(patience) > stopping,
+        "systemd kills weir after {patience} s, it needs {stopping:?}"
+    );
+}
+
+/// Promise: the image works as it comes: reachable from outside its container on the port it exposes, and gone
+/// before `docker stop` kills it (after 10 s, unless it is told otherwise).
+#[test]
+fn the_image_agrees_with_its_configuration() {
+    let policy = load("deploy/docker/weir.toml");
+    let listener = policy.listen.proxy.first().expect("it listens");
+    assert!(listener.address.ip().is_unspecified());
+    let exposed = DOCKERFILE.lines().find_map(|line| line.strip_prefix("EXPOSE "));
+    assert_eq!(exposed, Some(listener.address.port().to_string().as_str()));
+    assert!(policy.shutdown.drain_delay + policy.shutdown.drain_timeout < Duration::from_secs(10));
 }
 
 /// Promise: a wrong configuration is reported once, not in a loop of restarts (`weir check` and `weir run` exit 2).
@@ -74,8 +107,18 @@ fn the_image_is_built_with_an_accepted_compiler() {
 #[test]
 fn the_build_context_is_complete() {
     let kept: Vec<&str> = DOCKERIGNORE.lines().filter_map(|line| line.strip_prefix('!')).collect();
-    for needed in ["Cargo.toml", "Cargo.lock", "build.rs", "src", "benches", "config"] {
+    for needed in
+        ["Cargo.toml", "Cargo.lock", "build.rs", "src", "benches", "config", "deploy/docker/weir.toml"]
+    {
         assert!(kept.contains(&needed), ".dockerignore must keep {needed}: cargo or the image needs it");
+    }
+}
+
+/// The policy of a configuration in this package, which must be accepted.
+fn load(path: &str) -> Policy {
+    match config::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(path)) {
+        Ok(loaded) => loaded.policy,
+        Err(problems) => panic!("{path}: {problems:?}"),
     }
 }
 
