@@ -1,4 +1,24 @@
 //! `weir demo`: the newcomer's command. A sample help centre, weir in front of it, and visitors.
+//!
+//! Everything is in this process and on loopback. `site` is the app, `visitors` are the clients, `tally` counts
+//! what weir decides about them, and `screen` and `summary` show it.
+
+mod cast;
+mod feed;
+mod ink;
+mod latency;
+mod limits;
+#[cfg(test)]
+mod sample;
+mod screen;
+mod show;
+mod site;
+
+mod summary;
+mod tally;
+mod terminal;
+mod visitors;
+mod weir;
 
 use std::process::ExitCode;
 
@@ -26,9 +46,17 @@ Examples:
   weir demo --json --seconds 5    a short run, the summary as JSON on standard output
 
 Everything is inside this one process and on 127.0.0.0/8: nothing is installed, written or sent
-elsewhere, and the ports are whichever are free. NO_COLOR turns colour off.";
+elsewhere, and the ports are whichever are free. NO_COLOR turns colour off.
 
-pub fn run(_options: &Options) -> ExitCode {
-    eprintln!("weir: demo is not built yet");
-    ExitCode::from(EXIT_FAILED)
+Exit codes: 0 the demo was shown, or stopped by Ctrl-C; 1 it could not be.";
+
+/// Shows the demo.
+pub fn run(options: &Options) -> ExitCode {
+    match show::run(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("weir demo: {error:#}");
+            ExitCode::from(EXIT_FAILED)
+        }
+    }
 }

@@ -1,0 +1,121 @@
+//! weir itself, as the demo starts it: the same proxy as `weir run`, on ports that the kernel picks.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::cast::Visitor;
+use super::limits::LimitLabels;
+use super::tally::{Decided, Fate};
+use super::visitors::Browser;
+use crate::admin::{self, Admin, Readiness};
+use crate::clock::Clock;
+use crate::config;
+use crate::logs::access::{AccessLog, AccessRecord};
+use crate::metrics::{Metrics, RequestDecision};
+use crate::proxy::{Options, Proxy};
+use crate::time::WallTime;
+
+const CONFIG: &str = include_str!("demo.toml");
+/// What stands in [`CONFIG`] for the app's address, which is known only when the app runs.
+const APP_PLACEHOLDER: &str = "127.0.0.1:1";
+/// Decisions that may wait for the next picture.
+const DECISIONS_MAX: usize = 16 * 1024;
+
+/// The running proxy and its stream of decisions.
+#[derive(Debug)]
+pub(super) struct Weir {
+    address: SocketAddr,
+    admin: SocketAddr,
+    began: WallTime,
+    decisions: Receiver<AccessRecord>,
+    limits: LimitLabels,
+    _proxy: Arc<Proxy>,
+}
+
+impl Weir {
+    /// Starts the proxy in front of `app`, on threads of its own, and the admin listener on this runtime.
+    pub(super) fn start(app: SocketAddr, clock: Clock) -> anyhow::Result<Self> {
+        let text = CONFIG.replace(APP_PLACEHOLDER, &app.to_string());
+        let loaded = config::from_str("demo.toml", &text, Path::new("."))
+            .map_err(|problems| anyhow::anyhow!("its own configuration is wrong: {problems:?}"))?;
+        let limits = LimitLabels::of(&loaded.policy);
+        let metrics = Metrics::new();
+        let (access_log, decisions) = AccessLog::to_channel(DECISIONS_MAX);
+        let mut options = Options::new(clock, metrics.clone());
+        options.access_log = Some(access_log);
+        let proxy = Arc::new(Proxy::start(loaded.policy, options).context("cannot start weir")?);
+        let address = proxy.addresses().first().copied().context("weir listens nowhere")?;
+        let admin = serve_admin(&proxy, metrics).context("cannot start the admin listener")?;
+        Ok(Weir { address, admin, began: clock.wall(), decisions, limits, _proxy: proxy })
+    }
+
+    /// Where clients are listened for.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where metrics, health and the running policy are.
+    pub(super) fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// The limits that it upholds.
+    pub(super) fn limits(&self) -> &LimitLabels {
+        &self.limits
+    }
+
+    /// What `/metrics` says of decisions that were made at least once.
+    pub(super) async fn metrics(&self) -> anyhow::Result<Vec<String>> {
+        let mut browser = Browser::new(Ipv4Addr::LOCALHOST, self.admin, "weir-demo", "text/plain");
+        let exposition = browser.get("/metrics").await?.body;
+        let exposition = String::from_utf8_lossy(&exposition);
+        let told = exposition.lines().filter(|line| line.contains("decision=") && !line.ends_with(" 0"));
+        Ok(told.map(str::to_owned).collect())
+    }
+
+    /// What was decided about the visitors since this was last asked.
+    pub(super) fn decisions(&self) -> Vec<Decided> {
+        self.decisions.try_iter().filter_map(|record| self.decided(&record)).collect()
+    }
+
+    /// Nothing for a stranger, such as a browser on the demo's port.
+    fn decided(&self, record: &AccessRecord) -> Option<Decided> {
+        let refusing = record.limit.as_deref().and_then(|name| self.limits.find(name));
+        Some(Decided {
+            at: Duration::from_millis(record.at.unix_ms.saturating_sub(self.began.unix_ms)),
+            visitor: Visitor::at(record.client)?,
+            method: record.method.clone(),
+            target: String::from_utf8_lossy(record.text.fields().target).into_owned(),
+            status: record.status,
+            fate: match (record.decision, refusing) {
+                (RequestDecision::Refused, Some(limit)) => Fate::Refused(limit),
+                (RequestDecision::Forwarded | RequestDecision::Cancelled, _) => Fate::Admitted,
+                _ => Fate::Failed,
+            },
+        })
+    }
+}
+
+fn serve_admin(proxy: &Arc<Proxy>, metrics: Metrics) -> std::io::Result<SocketAddr> {
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    socket.set_nonblocking(true)?;
+    let address = socket.local_addr()?;
+    let listener = tokio::net::TcpListener::from_std(socket)?;
+    let (policy_of, ready_of) = (Arc::clone(proxy), Arc::clone(proxy));
+    let admin = Admin {
+        metrics,
+        engine: proxy.engine().clone(),
+        policy: Box::new(move || policy_of.policy()),
+        readiness: Box::new(move || {
+            ready_of.measure();
+            Readiness::unless(ready_of.reasons_unready())
+        }),
+    };
+    tokio::spawn(admin::serve(listener, Arc::new(admin), std::future::pending()));
+    Ok(address)
+}
