@@ -125,11 +125,16 @@ impl Metrics {
         self.shared.traffic.sub(TrafficCell::RequestsInFlight as usize, 1);
     }
 
+    /// Shows these kinds of protocol fault with 0 from the start.
+    pub fn declare_protocol_faults(&self, names: impl IntoIterator<Item = &'static str>) {
+        for name in names {
+            self.shared.fault(name);
+        }
+    }
+
     /// Counts a message that was refused for what it is. `name` comes from a closed list in the source.
     pub fn protocol_fault(&self, name: &'static str) {
-        let shared = &self.shared;
-        let fault = shared.faults.iter().find(|fault| *fault.name.get_or_init(|| name) == name);
-        fault.map_or(&shared.faults_other, |fault| &fault.count).fetch_add(1, Relaxed);
+        self.shared.fault(name).fetch_add(1, Relaxed);
     }
 
     pub fn timeout(&self, which: Timeout) {
@@ -176,6 +181,14 @@ impl Metrics {
     /// How full the engine's state is, as of now.
     pub fn set_state(&self, stats: StateStats) {
         *self.shared.state.lock() = stats;
+    }
+}
+
+impl Shared {
+    /// The counter of this kind of fault, which takes the next free place when it is new.
+    fn fault(&self, name: &'static str) -> &AtomicU64 {
+        let fault = self.faults.iter().find(|fault| *fault.name.get_or_init(|| name) == name);
+        fault.map_or(&self.faults_other, |fault| &fault.count)
     }
 }
 
