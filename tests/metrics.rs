@@ -36,14 +36,14 @@ fn forwarded(metrics: &PolicyMetrics, route: u16) {
 /// The value of one series, written as the exposition writes it; `None` where there is no such series.
 fn value(metrics: &Metrics, series: &str) -> Option<f64> {
     let text = metrics.render();
-    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    line.map(|value| value.parse().unwrap())
+    text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
 }
 
 #[track_caller]
 fn assert_value(metrics: &Metrics, series: &str, expected: f64) {
-    let value = value(metrics, series).unwrap_or_else(|| panic!("no series {series}"));
-    assert!((value - expected).abs() < 1e-9, "{series}: {value}, not {expected}");
+    let value = value(metrics, series);
+    let is_as_expected = value.is_some_and(|value| (value - expected).abs() < 1e-9);
+    assert!(is_as_expected, "{series}: {value:?}, not {expected}");
 }
 
 /// Promise: a request is counted once under its route, decision and class, and in the buckets its times
