@@ -26,15 +26,13 @@ impl Alarm {
             Some(sleep) => sleep,
             none => none.insert(Box::pin(sleep_until(at))),
         };
-        loop {
+        while clock.now() < due {
             if sleep.deadline() != at {
                 sleep.as_mut().reset(at);
             }
             ready!(sleep.as_mut().poll(cx));
-            if clock.now() >= due {
-                return Poll::Ready(());
-            }
         }
+        Poll::Ready(())
     }
 }
 
@@ -48,9 +46,13 @@ mod tests {
     #[tokio::test]
     async fn past_is_due_future_is_not() {
         let (clock, mut alarm) = (Clock::start(), Alarm::default());
-        let mut poll = |due| std::future::poll_fn(|cx| Poll::Ready(alarm.poll_due(due, &clock, cx)));
-        assert!(poll(clock.now().after(Duration::from_secs(600))).await.is_pending());
-        assert!(poll(clock.now()).await.is_ready());
-        assert!(poll(clock.now().after(Duration::from_secs(600))).await.is_pending());
+        let (past, future) = (clock.now(), clock.now().after(Duration::from_secs(600)));
+        std::future::poll_fn(|cx| {
+            assert!(alarm.poll_due(future, &clock, cx).is_pending());
+            assert!(alarm.poll_due(past, &clock, cx).is_ready());
+            assert!(alarm.poll_due(future, &clock, cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
     }
 }

@@ -18,7 +18,7 @@ use crate::time::Moment;
 #[derive(Debug)]
 pub enum ResponseBody {
     /// weir's own, whole.
-    Own { bytes: Option<Bytes>, exchange: Option<Exchange> },
+    Own { bytes: Option<Bytes>, exchange: Option<Box<Exchange>> },
     /// The app's, as it comes.
     App(Box<AppBody>),
 }
@@ -42,7 +42,7 @@ impl ResponseBody {
     /// Ties the end of the exchange to the end of this body.
     pub fn carry(self, exchange: Exchange) -> Self {
         match self {
-            ResponseBody::Own { bytes, .. } => ResponseBody::Own { bytes, exchange: Some(exchange) },
+            ResponseBody::Own { bytes, .. } => ResponseBody::Own { bytes, exchange: Some(Box::new(exchange)) },
             app @ ResponseBody::App(_) => app,
         }
     }

@@ -98,7 +98,8 @@ mod tests {
         assert!(!health.failed(now, &rule()));
         for stay in [SECOND, 2 * SECOND, 3 * SECOND, 3 * SECOND] {
             assert!(health.failed(now, &rule()));
-            assert!(health.is_ejected(now.after(stay - Duration::from_nanos(1))));
+            let last = Moment::from_nanos(now.after(stay).as_nanos() - 1);
+            assert!(health.is_ejected(last));
             now = now.after(stay);
             assert!(!health.is_ejected(now));
         }
