@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value as Json;
@@ -89,6 +91,37 @@ fn doubled_versions_are_explained() {
         let needed =
             versions.iter().any(|(name, of_one)| of_one.iter().any(|version| covers(skip, name, version)));
         assert!(needed, "deny.toml, [bans] skip: {skip} is not doubled any more; remove the line");
+    }
+}
+
+/// Promise: every dependency was chosen, and ARCHITECTURE.md says what for.
+#[test]
+fn dependencies_are_explained() {
+    let (_, reasons) =
+        include_str!("../ARCHITECTURE.md").split_once("## Why these crates").expect("the section");
+    for name in dependencies("dependencies").iter().chain(&dependencies("dev-dependencies")) {
+        assert!(
+            reasons.contains(&format!("`{name}`")),
+            "say in ARCHITECTURE.md, \"Why these crates\", why {name}"
+        );
+    }
+}
+
+/// Promise: nobody waits for, audits or trusts a crate that weir does not use.
+#[test]
+fn dependencies_are_used() {
+    let mut sources = String::new();
+    let mut pending = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(path) = pending.pop() {
+        if path.is_dir() {
+            pending.extend(fs::read_dir(path).expect("src/ is readable").flatten().map(|entry| entry.path()));
+        } else {
+            sources += &fs::read_to_string(path).expect("sources are UTF-8");
+        }
+    }
+    for name in dependencies("dependencies") {
+        let path = format!("{}::", name.replace('-', "_"));
+        assert!(sources.contains(&path), "nothing in src/ uses {name}; remove it from Cargo.toml");
     }
 }
 
@@ -184,6 +217,12 @@ fn packages() -> Vec<Json> {
     let packages = metadata["packages"].as_array().cloned().unwrap_or_default();
     assert!(packages.len() > 1, "cargo metadata names no dependency");
     packages
+}
+
+/// The names in one section of Cargo.toml.
+fn dependencies(section: &str) -> Vec<String> {
+    let manifest: toml::Table = include_str!("../Cargo.toml").parse().expect("Cargo.toml is TOML");
+    manifest[section].as_table().into_iter().flat_map(toml::Table::keys).cloned().collect()
 }
 
 fn deny_toml() -> toml::Table {

@@ -17,7 +17,9 @@ pub(crate) fn findings(files: &[String], sources: &[Source]) -> Vec<String> {
             if is_path(name) && !root().join(name).exists() {
                 missing(at, name);
             }
-            if path == "ARCHITECTURE.md" && is_missing_item(name, sources) {
+        }
+        if path == "ARCHITECTURE.md" {
+            for (at, name) in items(&text).into_iter().filter(|(_, name)| is_missing_item(name, sources)) {
                 missing(at, name);
             }
         }
@@ -51,6 +53,21 @@ fn quoted(text: &str) -> Vec<(usize, &str)> {
     found
 }
 
+/// Paths into a crate, such as `policy::RouteId`, wherever they stand, pictures included.
+fn items(text: &str) -> Vec<(usize, &str)> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let mut found = Vec::new();
+    let mut at = 0;
+    for piece in text.split_inclusive(|c| !is_part(c)) {
+        let name = piece.trim_end_matches(|c| !is_part(c)).trim_end_matches(':');
+        if name.contains("::") {
+            found.push((at, name));
+        }
+        at += piece.len();
+    }
+    found
+}
+
 /// The targets of links to files: `[text](target)`, without the part behind `#`.
 fn links(text: &str) -> Vec<(usize, &str)> {
     text.match_indices("](")
@@ -69,7 +86,7 @@ fn is_path(name: &str) -> bool {
 /// Whether `name` is a path into this crate, such as `policy::path` or `policy::RouteId`, and leads nowhere.
 fn is_missing_item(name: &str, sources: &[Source]) -> bool {
     let Some((module, item)) = name.split_once("::") else { return false };
-    let inside = format!("src/{module}");
+    let inside = format!("src/{}", module.to_lowercase());
     let mut of_module = sources.iter().filter(|source| source.path.starts_with(&inside)).peekable();
     let last = item.rsplit("::").next().unwrap_or(item);
     of_module.peek().is_some() && !of_module.any(|source| declares(source, last))
