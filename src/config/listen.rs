@@ -130,9 +130,10 @@ pub(super) fn network(item: Item<'_>) -> Option<IpNet> {
         return item.refuse(message, &format!("\"{}\", or \"{}\"", net.trunc(), net.addr()));
     }
     if let IpNet::V6(v6) = net
-        && v6.addr().to_ipv4_mapped().is_some()
+        && let Some(v4) = v6.addr().to_ipv4_mapped()
     {
-        return item.refuse(format!("`{net}` is an IPv4 range in IPv6 form"), "the IPv4 form");
+        let form = format!("\"{v4}/{}\"", v6.prefix_len().saturating_sub(96));
+        return item.refuse(format!("`{net}` is an IPv4 range in IPv6 form"), &form);
     }
     Some(net)
 }

@@ -132,9 +132,10 @@ impl Config {
         if let Some(item) = root.item("tls") {
             item.wrong("TLS is not in this version", "no `tls`");
         }
+        let listen = root.require("listen", LISTEN, listen::read);
         let upstreams = root.require("upstreams", UPSTREAMS, |i| Some(i.at(upstreams::read(i))));
         Config {
-            listen: root.require("listen", LISTEN, listen::read),
+            listen,
             http: root.read("http", http::read_http).unwrap_or_default(),
             timeouts: root.read("timeouts", http::read_timeouts).unwrap_or_default(),
             shutdown: root.read("shutdown", http::read_shutdown).unwrap_or_default(),

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::ONE;
+use crate::config::units::time_text;
 use crate::config::upstreams as written;
 use crate::config::{Diagnostic, Problems};
 use crate::policy::{Ejection, HealthCheck, Queue, Retry, Server, Upstream};
@@ -66,7 +67,7 @@ fn ejection(written: &written::Ejection, problems: &Problems) -> Ejection {
     {
         problems.add(
             Diagnostic::error(written.place, "`max` is shorter than `base`")
-                .expected(format!("at least {base:?}, the first ejection's time")),
+                .expected(format!("at least {}, the first ejection's time", time_text(base))),
         );
     }
     Ejection { failures: positive(written.failures, EJECTION_FAILURES), base, max }
