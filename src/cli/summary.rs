@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::config::units::time_text;
 use crate::policy::template::Template;
-use crate::policy::{Bound, ForwardedHeader, Limit, Listener, Policy, Priority, Route, Upstream};
+use crate::policy::{Bound, ForwardedHeader, Limit, Listener, Policy, Route, Upstream};
 use crate::remedy::Mode;
 
 /// Some sections, each with a heading and an indented line for each item.
@@ -93,11 +93,6 @@ fn route(route: &Route, policy: &Policy) -> Line {
     }
     if route.weight.get() > 1 {
         let _ = write!(rest, ", each request counts as {}", route.weight);
-    }
-    match route.priority {
-        Priority::Batch => rest.push_str(", batch"),
-        Priority::Normal => {}
-        Priority::High => rest.push_str(", high priority"),
     }
     if route.stream {
         rest.push_str(", a stream");

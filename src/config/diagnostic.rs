@@ -1,6 +1,6 @@
 //! What is wrong with a configuration, as plain data. Rendering it for a terminal is the command line's work.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use super::place::{FileId, Place, Position, SourceFile};
@@ -104,6 +104,8 @@ pub struct Diagnostics {
     pub files: Vec<SourceFile>,
     /// In the order of the files, then of their text.
     pub list: Vec<Diagnostic>,
+    /// How many more there were than anyone would read.
+    pub omitted: usize,
 }
 
 impl Diagnostics {
@@ -135,7 +137,7 @@ impl Diagnostics {
     }
 }
 
-/// One line a diagnostic: `weir.toml:3:8: error: unknown key …; expected …; did you mean …`. For logs.
+/// One line a diagnostic, without a newline at the end: `weir.toml:3:8: error: unknown key …; expected …; did you mean …`. For logs.
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, d) in self.list.iter().enumerate() {
@@ -149,21 +151,33 @@ impl fmt::Display for Diagnostics {
                 write!(f, "; {help}")?;
             }
         }
-        Ok(())
+        if self.omitted > 0 { write!(f, "\nand {} more", self.omitted) } else { Ok(()) }
     }
 }
 
 impl std::error::Error for Diagnostics {}
 
 /// Collects diagnostics while the configuration is read and compiled, so that none hides another.
+///
+/// A large file can be wrong in every line; of each severity only the first hundred are kept.
 #[derive(Debug, Default)]
 pub struct Problems {
     list: RefCell<Vec<Diagnostic>>,
+    omitted: Cell<usize>,
 }
+
+/// Diagnostics of one severity that are kept; the others are counted.
+const SHOWN_MAX: usize = 100;
 
 impl Problems {
     pub fn add(&self, diagnostic: Diagnostic) {
-        self.list.borrow_mut().push(diagnostic);
+        let mut list = self.list.borrow_mut();
+        // Counted apart, so that no number of warnings can hide an error.
+        if list.iter().filter(|d| d.severity == diagnostic.severity).count() < SHOWN_MAX {
+            list.push(diagnostic);
+        } else {
+            self.omitted.set(self.omitted.get().saturating_add(1));
+        }
     }
 
     pub fn has_errors(&self) -> bool {
@@ -175,13 +189,27 @@ impl Problems {
         let mut list = self.list.into_inner();
         list.sort_by_key(|d| (d.place.file.0, d.place.start));
         list.dedup();
-        Diagnostics { files, list }
+        Diagnostics { files, list, omitted: self.omitted.get() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Promise: a file that is wrong in a million lines is answered in a hundred, and warnings hide no error.
+    #[test]
+    fn endless_problems_are_counted() {
+        let problems = Problems::default();
+        for at in 0..SHOWN_MAX + 7 {
+            problems.add(Diagnostic::warning(place(at), "odd"));
+        }
+        problems.add(Diagnostic::error(place(0), "wrong"));
+        assert!(problems.has_errors());
+        let all = problems.into_diagnostics(Vec::new());
+        assert_eq!((all.warnings(), all.errors(), all.omitted), (SHOWN_MAX, 1, 7));
+        assert!(all.to_string().ends_with("and 7 more"));
+    }
 
     fn place(start: usize) -> Place {
         Place { file: FileId(0), start, end: start + 1 }

@@ -40,7 +40,7 @@ pub struct Listener {
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
     pub proxies: Option<Vec<At<IpNet>>>,
-    pub header: Option<ForwardedHeader>,
+    pub header: Option<At<ForwardedHeader>>,
 }
 
 /// Far more than any machine has cores.
@@ -104,7 +104,7 @@ fn trust(table: &Table<'_>) -> Trust {
     Trust {
         proxies: table
             .read("trusted_proxies", |item| item.one_or_list(|item| network(item).map(|net| item.at(net)))),
-        header: table.read("forwarded_header", forwarded_header),
+        header: table.read("forwarded_header", |item| forwarded_header(item).map(|header| item.at(header))),
     }
 }
 

@@ -12,7 +12,9 @@ use crate::policy::{ForwardedHeader, Listen, Listener, Trust};
 
 pub(super) fn compile(listen: &written::Listen, problems: &Problems) -> Listen {
     report_doubles(listen, problems);
-    warn_of_trust(&listen.trust, problems);
+    let anyone = |trust: &written::Trust| trust.proxies.as_ref().is_some_and(|nets| !nets.is_empty());
+    let anyone_anywhere = anyone(&listen.trust) || listen.proxy.iter().any(|l| anyone(&l.trust));
+    warn_of_trust(&listen.trust, anyone_anywhere, problems);
     if let Some(admin) = &listen.admin
         && !admin.value.ip().is_loopback()
     {
@@ -29,8 +31,9 @@ pub(super) fn compile(listen: &written::Listen, problems: &Problems) -> Listen {
             .proxy
             .iter()
             .map(|listener| {
-                warn_of_trust(&listener.trust, problems);
-                Listener { address: listener.address.value, trust: trust(&listener.trust, &listen.trust) }
+                let trust = trust(&listener.trust, &listen.trust);
+                warn_of_trust(&listener.trust, !trust.proxies.is_empty(), problems);
+                Listener { address: listener.address.value, trust }
             })
             .collect(),
         admin: listen.admin.as_ref().map(|admin| admin.value),
@@ -44,11 +47,17 @@ fn trust(own: &written::Trust, common: &written::Trust) -> Trust {
     let header = own.header.as_ref().or(common.header.as_ref());
     Trust {
         proxies: proxies.into_iter().flatten().map(|net| net.value).collect(),
-        header: header.cloned().unwrap_or(ForwardedHeader::XForwardedFor),
+        header: header.map_or(ForwardedHeader::XForwardedFor, |header| header.value.clone()),
     }
 }
 
-fn warn_of_trust(trust: &written::Trust, problems: &Problems) {
+fn warn_of_trust(trust: &written::Trust, believes: bool, problems: &Problems) {
+    if let Some(header) = trust.header.as_ref().filter(|_| !believes) {
+        problems.add(
+            Diagnostic::warning(header.place, "`forwarded_header` is believed from nobody")
+                .help("say by `trusted_proxies` whose it is"),
+        );
+    }
     for net in trust.proxies.iter().flatten().filter(|net| net.value.prefix_len() == 0) {
         problems.add(
             Diagnostic::warning(net.place, format!("`{}` trusts everyone's forwarding header", net.value))

@@ -2,13 +2,17 @@
 
 use crate::config::Config;
 use crate::config::limits::{Cost, KeyPart, Limit};
-use crate::policy::WithoutEffect;
+use crate::policy::{Priority, WithoutEffect};
 use crate::remedy::Mode;
 
 /// Every part of the configuration without effect, in the order in which people read it.
 pub(super) fn list(config: &Config) -> Vec<WithoutEffect> {
     let mut list = Vec::new();
     upstreams(config, &mut list);
+    for route in config.routes.iter().filter(|r| r.priority.is_some_and(|p| p != Priority::Normal)) {
+        let name = route.name.as_ref().map_or(&route.path.value, |name| &name.value);
+        list.push(part(format!("routes.{name}.priority"), "requests wait in the order in which they came"));
+    }
     identity(config, &mut list);
     if config.state.path.is_some() {
         list.push(part("state.path", "nothing is kept over a restart"));
