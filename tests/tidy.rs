@@ -154,7 +154,8 @@ fn metrics_are_named_in_metrics_only() {
     let mut exceptions = Exceptions::new(METRIC_NAMES);
     let mut findings = Vec::new();
     for source in sources_in(&["src"]).iter().filter(|source| !source.path.starts_with("src/metrics")) {
-        let named = words(&source.uncommented, "\"weir_").into_iter().filter(|&at| !source.is_test(at));
+        let named = source.uncommented.match_indices("\"weir_").map(|(at, _)| at);
+        let named = named.filter(|&at| !source.is_test(at));
         for at in named.chain(words(&source.shipped, "prometheus::")) {
             if !exceptions.cover(&source.path, "weir_") {
                 findings.push(source.place(at));
@@ -285,7 +286,7 @@ mod of_tidy_itself {
 
     const EXAMPLE: &str = "//! \"weir_a\" and crate::proxy\nuse crate::{time::Moment, policy};\n\
         fn f<'a>(x: &'a str) -> char {\n    let s = r#\"panic!\"#; /* { */ '{'\n}\n\
-        #[cfg(test)]\nmod tests {\n    fn g() { x.unwrap() }\n}\nfn h();\n";
+        #[cfg(test)]\nmod tests {\n    fn g() { x(\"weir_b\").unwrap() }\n}\nfn h();\n";
 
     /// Promise: a rule sees code only: not comments, not strings, and tests only where it asks for them.
     #[test]
@@ -296,6 +297,8 @@ mod of_tidy_itself {
         assert!(!source.uncommented.contains("weir_a") && source.uncommented.contains("panic!"));
         assert_eq!(words(&source.code, ".unwrap()").len(), 1);
         assert!(words(&source.shipped, ".unwrap()").is_empty());
+        let in_test = source.text.find("\"weir_b\"").expect("the example has it");
+        assert!(source.is_test(in_test) && !source.is_test(0));
     }
 
     /// Promise: the length of a function is its lines from `fn` to its last brace, whatever braces strings hold.

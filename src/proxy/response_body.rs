@@ -42,7 +42,9 @@ impl ResponseBody {
     /// Ties the end of the exchange to the end of this body.
     pub fn carry(self, exchange: Exchange) -> Self {
         match self {
-            ResponseBody::Own { bytes, .. } => ResponseBody::Own { bytes, exchange: Some(Box::new(exchange)) },
+            ResponseBody::Own { bytes, .. } => {
+                ResponseBody::Own { bytes, exchange: Some(Box::new(exchange)) }
+            }
             app @ ResponseBody::App(_) => app,
         }
     }

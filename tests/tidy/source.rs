@@ -2,6 +2,7 @@
 //! from what ships. Not a parser: what a macro hides from it, it does not see.
 
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 
 /// One file of this package.
@@ -15,13 +16,18 @@ pub(crate) struct Source {
     pub(crate) uncommented: String,
     /// `code`, with tests blanked as well.
     pub(crate) shipped: String,
+    tests: Vec<Range<usize>>,
 }
 
 impl Source {
     pub(crate) fn new(path: String, text: String) -> Self {
         let (code, uncommented) = blank_comments(&text);
-        let shipped = if is_test_file(&path) { blank(&code) } else { blank_tests(&code) };
-        Source { path, text, code, uncommented, shipped }
+        let tests = if is_test_file(&path) { vec![0..code.len()] } else { tests_in(&code) };
+        let mut shipped = code.clone();
+        for test in &tests {
+            shipped.replace_range(test.clone(), &blank(&code[test.clone()]));
+        }
+        Source { path, text, code, uncommented, shipped, tests }
     }
 
     /// `path:line` of a byte offset, as editors understand it.
@@ -31,7 +37,7 @@ impl Source {
 
     /// Whether the byte at `offset` is part of a test.
     pub(crate) fn is_test(&self, offset: usize) -> bool {
-        is_test_file(&self.path) || self.shipped.as_bytes().get(offset) != self.code.as_bytes().get(offset)
+        self.tests.iter().any(|test| test.contains(&offset))
     }
 
     /// The functions that have a body.
@@ -160,17 +166,13 @@ fn function_at(code: &str, at: usize) -> Option<Function<'_>> {
     }
 }
 
-/// `code` with every item under `#[cfg(test)]` blanked.
-fn blank_tests(code: &str) -> String {
-    let mut shipped = code.to_owned();
-    for (at, _) in code.match_indices("#[cfg(test)]") {
-        let opens = code[at..].find(['{', ';']).map(|offset| at + offset);
-        let end = opens
-            .and_then(|at| if code.as_bytes()[at] == b';' { Some(at + 1) } else { behind_bracket(code, at) });
-        let end = end.unwrap_or(code.len());
-        shipped.replace_range(at..end, &blank(&code[at..end]));
-    }
-    shipped
+/// Every item under `#[cfg(test)]`.
+fn tests_in(code: &str) -> Vec<Range<usize>> {
+    let end_of_item = |from: usize| {
+        let opens = from + code[from..].find(['{', ';'])?;
+        if code[opens..].starts_with(';') { Some(opens + 1) } else { behind_bracket(code, opens) }
+    };
+    code.match_indices("#[cfg(test)]").map(|(at, _)| at..end_of_item(at).unwrap_or(code.len())).collect()
 }
 
 /// As many bytes, the same lines, nothing else.
