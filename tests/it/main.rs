@@ -4,7 +4,21 @@
 
 #![cfg(feature = "proxy")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails by a panic")]
-#![allow(dead_code, unused_imports, reason = "the subjects that use the rest of the harness need the proxy")]
 
+mod access_log;
+mod admin;
+mod bodies;
+mod clients;
+mod crowding;
+mod forwarding;
 mod harness;
+mod interim;
+mod limits;
+mod one_path;
+mod one_reading;
+mod peers;
+mod reload;
 mod selftest;
+mod stopping;
+mod upgrade;
+mod upstreams;

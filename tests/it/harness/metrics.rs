@@ -22,12 +22,15 @@ impl Metrics {
         )
     }
 
-    /// The sum over all samples of `name` that carry at least `labels`. Zero when there is none.
-    pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+    /// The sum over all samples of `name` that carry at least `labels`, rounded: for what counts whole
+    /// things. Zero when there is none.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts are whole and small")]
+    pub(crate) fn count(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         let carries = |sample: &Sample| {
             labels.iter().all(|(key, value)| sample.labels.get(*key).is_some_and(|have| have == value))
         };
-        self.0.iter().filter(|sample| sample.name == name && carries(sample)).map(|sample| sample.value).sum()
+        let samples = self.0.iter().filter(|sample| sample.name == name && carries(sample));
+        samples.map(|sample| sample.value).sum::<f64>().round() as u64
     }
 
     /// Whether the scrape has a sample of that name.

@@ -6,6 +6,7 @@
 //! | [`Config`] | the text of a config file for it, a section at a time |
 //! | [`RawOrigin`] | a scripted app: each connection runs a closure; what arrives is recorded byte for byte |
 //! | [`RawClient`] | a blocking connection that sends exact bytes and parses the answer strictly |
+//! | [`Load`] | steady load, for tests of what must not be noticed |
 //! | [`Message`] | one request or response as it stood on the wire |
 //! | [`Metrics`] | a scrape of `/metrics`, parsed |
 //! | [`eventually`] | the one place that waits for a condition that gives no event |
@@ -16,6 +17,7 @@
 
 mod client;
 mod config;
+mod load;
 mod message;
 mod metrics;
 mod origin;
@@ -26,10 +28,11 @@ mod wire;
 
 pub(crate) use client::RawClient;
 pub(crate) use config::Config;
+pub(crate) use load::Load;
 pub(crate) use message::Message;
 pub(crate) use metrics::Metrics;
-pub(crate) use origin::{OriginConn, RawOrigin, echo};
+pub(crate) use origin::{RawOrigin, echo};
 pub(crate) use process::{Launch, Weir};
 pub(crate) use tools::{Tool, skip};
-pub(crate) use wait::{PATIENCE, Stopwatch, eventually};
+pub(crate) use wait::{PATIENCE, eventually};
 pub(crate) use wire::Wire;

@@ -125,12 +125,11 @@ impl Weir {
         Metrics::parse(&response.text())
     }
 
-    /// Waits until the sum of a metric is exactly `value`; see [`Metrics::sum`].
+    /// Waits until a metric stands at exactly `value`; see [`Metrics::count`].
     #[track_caller]
-    pub(crate) fn await_metric(&self, name: &str, labels: &[(&str, &str)], value: f64) {
+    pub(crate) fn await_metric(&self, name: &str, labels: &[(&str, &str)], value: u64) {
         eventually(&format!("{name}{labels:?} is {value}"), || {
-            // Counts of whole events, far below 2^53: exact.
-            ((self.metrics().sum(name, labels) - value).abs() < 0.5).then_some(())
+            (self.metrics().count(name, labels) == value).then_some(())
         });
     }
 

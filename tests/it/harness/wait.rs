@@ -1,4 +1,4 @@
-//! Waiting for what gives no event, and measuring how long something took.
+//! Waiting for what gives no event.
 
 use std::time::{Duration, Instant};
 
@@ -20,20 +20,5 @@ pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>
         }
         assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain for: {what}");
         std::thread::sleep(POLL_INTERVAL);
-    }
-}
-
-/// Measures real time, for bounds so wide that a busy machine keeps them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Stopwatch(Instant);
-
-impl Stopwatch {
-    #[expect(clippy::disallowed_methods, reason = "a test of timeouts has to read a clock somewhere")]
-    pub(crate) fn start() -> Self {
-        Stopwatch(Instant::now())
-    }
-
-    pub(crate) fn elapsed(self) -> Duration {
-        self.0.elapsed()
     }
 }

@@ -2,7 +2,7 @@
 //! [`OriginConn`](super::OriginConn) have in common.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -24,14 +24,6 @@ impl Wire {
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Wire { stream, unread: Vec::new() }
-    }
-
-    pub(crate) fn local_addr(&self) -> SocketAddr {
-        self.stream.local_addr().unwrap()
-    }
-
-    pub(crate) fn peer_addr(&self) -> SocketAddr {
-        self.stream.peer_addr().unwrap()
     }
 
     /// Writes all of `bytes`; panics when the peer does not take them.
