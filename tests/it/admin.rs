@@ -1,6 +1,8 @@
 //! The admin listener: what Prometheus, orchestrators and operators ask.
 
+use std::fs;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Child, Stdio};
 
 use crate::harness::{Config, RawClient, RawOrigin, Tool, Weir, echo, eventually};
@@ -43,16 +45,20 @@ fn promtool_accepts_the_metrics() {
 #[test]
 fn a_real_prometheus_scrapes_weir() {
     let Some(prometheus) = Tool::find("prometheus") else { return };
-    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/prometheus/prometheus.yml");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus");
     let origin = RawOrigin::scripted(echo);
     let weir = seasoned(&origin);
-    let shipped = std::fs::read_to_string(shipped).unwrap();
-    assert!(shipped.contains("127.0.0.1:9900") || shipped.contains("19900"), "{shipped}");
-    let config = shipped
+    let config = fs::read_to_string(shipped.join("prometheus.yml")).unwrap();
+    for as_shipped in ["127.0.0.1:19900", "scrape_interval: 15s", "scrape_timeout: 5s"] {
+        assert!(config.contains(as_shipped), "{as_shipped} is what this test replaces");
+    }
+    let config = config
         .replace("127.0.0.1:19900", &weir.admin_addr().to_string())
-        .replace("127.0.0.1:9900", &weir.admin_addr().to_string());
+        .replace("scrape_interval: 15s", "scrape_interval: 1s")
+        .replace("scrape_timeout: 5s", "scrape_timeout: 1s");
     let file = weir.dir().join("prometheus.yml");
-    std::fs::write(&file, config).unwrap();
+    fs::write(&file, config).unwrap();
+    fs::copy(shipped.join("weir.rules.yml"), weir.dir().join("weir.rules.yml")).unwrap();
     // Prometheus cannot be given port 0 and asked which it took.
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let server = prometheus

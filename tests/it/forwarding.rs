@@ -143,6 +143,18 @@ fn limits_count_the_believed_client() {
     assert_eq!(answers, [200, 200, 429, 200]);
 }
 
+/// An IPv6 client is written as each field wants it (RFC 7239 §6).
+#[test]
+fn an_ipv6_client_is_written_in_each_fields_way() {
+    let origin = RawOrigin::answering(OK);
+    let weir = Weir::start(&Config::to(&origin).proxy("[::1]:0".parse().unwrap()));
+    assert_eq!(weir.connect().exchange("GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n").status(), 200);
+    let seen = origin.next_request();
+    assert_eq!(seen.field("x-forwarded-for").as_deref(), Some("::1"));
+    assert_eq!(seen.field("x-forwarded-host").as_deref(), Some("[::1]:80"));
+    assert_eq!(forwarded_pairs(&seen), ["for=[::1]", "host=[::1]:80", "proto=http"]);
+}
+
 /// Targets pass byte for byte, however odd, as long as they are legal: what limits see is normalised, what
 /// the app sees is not.
 #[test]

@@ -155,7 +155,7 @@ fn ambiguous_chunks_end_the_connection() {
 #[test]
 fn heads_over_a_bound_are_refused() {
     let origin = RawOrigin::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-    let bounds = "[http]\nhead_size = \"4KiB\"\nheader_count = 10\nuri_size = \"1KiB\"";
+    let bounds = "[http]\nhead_size = \"8KiB\"\nheader_count = 10\nuri_size = \"1KiB\"";
     let weir = Weir::start(&Config::to(&origin).section(bounds));
     let uri = |length: usize| format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(length - 1));
     let count = |fields: usize| format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(fields - 1));
@@ -166,8 +166,8 @@ fn heads_over_a_bound_are_refused() {
     let status = |request: String| weir.connect().exchange(request).status();
     assert_eq!((status(uri(1024)), status(uri(1025))), (200, 414));
     assert_eq!((status(count(10)), status(count(11))), (200, 431));
-    assert_eq!((status(bytes(4096)), status(bytes(4097))), (200, 431));
-    assert_eq!(status(format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}", "y".repeat(5000))), 431);
+    assert_eq!((status(bytes(8192)), status(bytes(8193))), (200, 431));
+    assert_eq!(status(format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}", "y".repeat(9000))), 431);
 }
 
 /// A browser, which asks for HTML, gets a page that a person can read; nothing of the request stands in it.

@@ -85,19 +85,19 @@ fn an_app_that_stalls_in_mid_body_is_cut() {
     }
 }
 
-/// The whole request has its bound too, however steadily the body drips.
+/// The whole request has its bound too, however steadily its answer flows.
 #[test]
-fn a_dripping_answer_ends_at_the_total_timeout() {
+fn an_endless_answer_ends_at_the_total_timeout() {
     let origin = RawOrigin::scripted(|conn| {
         conn.read_request();
-        conn.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n");
+        conn.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n");
         conn.send_pattern_until_gone();
     });
     let weir = Weir::start(&Config::to(&origin).section("[timeouts]\ntotal = \"500ms\""));
     let mut client = weir.connect();
     client.send(GET);
     assert_eq!(client.response_head().status(), 200);
-    assert!(client.try_read_to_end().is_err() || weir.metrics().has("weir_timeouts_total"));
+    while client.try_read_exactly(10_000).is_ok() {}
     weir.await_metric("weir_timeouts_total", &[("timeout", "total")], 1);
     weir.await_metric("weir_requests_in_flight", &[], 0);
 }
