@@ -64,18 +64,6 @@ fn a_client_that_vanishes_before_the_answer_is_cancelled() {
     weir.await_metric("weir_requests_total", &[("decision", "cancelled")], 1);
 }
 
-/// A client that has sent all it has to send may close its sending side and still gets its answer.
-#[test]
-fn a_half_closed_client_gets_its_answer() {
-    let origin = RawOrigin::scripted(echo);
-    let weir = Weir::start(&Config::to(&origin));
-    let mut client = weir.connect();
-    client.send(GET);
-    client.finish();
-    assert_eq!(client.response().status(), 200);
-    client.expect_close();
-}
-
 /// A head that does not arrive whole in time is answered 408, counted, and the connection ends
 /// (RFC 9110 §15.5.9).
 #[test]

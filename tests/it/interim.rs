@@ -70,14 +70,14 @@ fn early_hints_pass() {
     assert_eq!((answer.status(), answer.text().as_str()), (200, "body"));
 }
 
-/// A client of HTTP/1 gets no interim answer, which it could not read (RFC 9110 §15.2).
+/// A client of HTTP/1.0 gets no interim answer, which it could not read (RFC 9110 §15.2).
 #[test]
 fn http_1_0_clients_get_no_interim_answer() {
     let origin = RawOrigin::answering(
         "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody",
     );
     let weir = Weir::start(&Config::to(&origin));
-    let answer = weir.connect().exchange("GET / HTTP/1\r\nHost: app.test\r\n\r\n");
+    let answer = weir.connect().exchange("GET / HTTP/1.0\r\nHost: app.test\r\n\r\n");
     assert_eq!((answer.status(), answer.text().as_str()), (200, "body"));
 }
 

@@ -34,7 +34,11 @@ const FRAMING: &[Case] = &[
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551617\r\n\r\nx",
         400,
     ),
-    ("an unknown coding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+    (
+        "an unknown coding",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        501,
+    ),
     ("a misspelt coding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501),
     (
         "chunked not last",
@@ -46,7 +50,7 @@ const FRAMING: &[Case] = &[
         "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         400,
     ),
-    ("a coding in 1.0", "POST / HTTP/1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    ("a coding in 1.0", "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
 ];
 
 /// Lines and fields that servers cut at different places (RFC 9112 §2.2, §5; RFC 9110 §5.5).
@@ -89,16 +93,13 @@ const TARGETS: &[Case] = &[
     ("NUL in the target", "GET /a\0b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     ("raw UTF-8 in the target", "GET /caf\u{e9} HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     ("a method that is no token", "G@T / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    ("another major version", "GET / HTTP/3\r\nHost: a\r\n\r\n", 505),
-    ("no version", "GET /\r\n\r\n", 400),
+    ("another major version", "GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505),
+    ("no version", "GET /\r\n\r\n", 505),
     ("a lower-case version", "GET / http/1.1\r\nHost: a\r\n\r\n", 400),
-    ("an encoded NUL in the path", "GET /a%00b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    ("a broken encoding in the path", "GET /a%zz HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    ("half an encoding", "GET /a%4 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    ("an encoded slash", "GET /a%2fb HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    ("an encoded backslash", "GET /a%5Cb HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    ("a backslash", "GET /a\\b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
 ];
+
+/// Paths that apps decode or resolve in different ways.
+const PATHS: &[&str] = &["/a%00b", "/a%zz", "/a%4", "/a%", "/a%2fb", "/a%5Cb", "/a\\b", "/a//../b"];
 
 /// Chunks that servers measure differently (RFC 9112 §7.1). Their heads are sound, so the app may see the
 /// head; what counts is that the bytes after the fault are never taken for another request.
@@ -132,6 +133,22 @@ fn ambiguous_heads_are_refused() {
     origin.expect_no_request();
     let counted = weir.metrics().count("weir_requests_total", &[("decision", "malformed")]);
     assert!(counted >= cases.len() as u64, "only {counted} were counted");
+}
+
+/// A path that apps resolve in different ways never reaches one; the head around it is sound, so the
+/// connection may go on.
+#[test]
+fn ambiguous_paths_are_refused() {
+    let origin = RawOrigin::scripted(echo);
+    let weir = Weir::start(&Config::to(&origin));
+    for path in PATHS {
+        let answer = weir.get(path);
+        assert_eq!(answer.status(), 400, "{path}");
+        assert_eq!(answer.field("content-type").as_deref(), Some("application/problem+json"));
+    }
+    origin.expect_no_request();
+    let counted = weir.metrics().count("weir_requests_total", &[("decision", "malformed")]);
+    assert_eq!(counted, PATHS.len() as u64);
 }
 
 /// Each faulty chunked body ends its request and its connection; what follows is never a request.
@@ -176,14 +193,14 @@ fn a_browser_gets_a_readable_page() {
     let origin = RawOrigin::scripted(echo);
     let weir = Weir::start(&Config::to(&origin).limit("one", "1/h"));
     let request =
-        "GET /<script> HTTP/1.1\r\nHost: a\r\nAccept: text/html,application/xhtml+xml,*/*;q=0.8\r\n\r\n";
+        "GET /page?script HTTP/1.1\r\nHost: a\r\nAccept: text/html,application/xhtml+xml,*/*;q=0.8\r\n\r\n";
     let mut client = weir.connect();
     assert_eq!(client.exchange(request).status(), 200);
     let answer = client.exchange(request);
     assert_eq!(answer.status(), 429);
     let kind = answer.field("content-type").unwrap();
     assert!(kind.starts_with("text/html") || kind.starts_with("text/plain"), "{kind}");
-    assert!(!answer.text().contains("<script>"), "{}", answer.text());
+    assert!(!answer.text().contains("page?script"), "{}", answer.text());
     assert!(answer.text().contains(&answer.field("x-request-id").unwrap()), "{}", answer.text());
 }
 

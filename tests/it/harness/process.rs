@@ -154,6 +154,21 @@ impl Weir {
         fs::rename(fresh, &self.file).unwrap();
     }
 
+    /// Replaces the config file and waits until weir has taken it over.
+    #[track_caller]
+    pub(crate) fn reload(&self, text: &str) {
+        self.await_reload("ok", || self.write_config(text));
+    }
+
+    /// Waits until what `trigger` does has led to a reload with this result, `ok` or `failed`.
+    #[track_caller]
+    pub(crate) fn await_reload(&self, result: &str, trigger: impl FnOnce()) {
+        let count = || self.metrics().count("weir_config_reloads_total", &[("result", result)]);
+        let before = count();
+        trigger();
+        eventually(&format!("a reload is {result}"), || (count() > before).then_some(()));
+    }
+
     /// Waits for the process to end by itself.
     #[track_caller]
     pub(crate) fn wait_exit(&mut self) -> ExitStatus {
