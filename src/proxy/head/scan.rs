@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::HeadLimits;
 use super::fault::Fault;
-use super::octets::{holds_control, is_token};
+use super::octets::{find_control, is_token};
 use super::target::{self, Absolute};
 
 /// How the body of a message is delimited (RFC 9112 §6.3).
@@ -61,21 +61,28 @@ impl HeadScan {
     pub(super) fn advance(&mut self, head: &[u8], limits: &HeadLimits) -> Result<Option<Head>, Fault> {
         check_first_octet(head)?;
         let within = head.get(..limits.head_bytes_max).unwrap_or(head);
-        while let Some(unread) = within.get(self.searched..) {
-            let Some(at) = memchr::memchr(b'\n', unread) else { break };
-            let end = self.searched + at;
-            let line = within.get(self.line_start..end).and_then(|line| line.strip_suffix(b"\r"));
-            let line = line.ok_or(Fault::LineEnding)?;
-            if let Some(framing) = self.judge(line, head, limits)? {
-                return Ok(Some(Head { bytes: end + 1, framing }));
+        while let Some(at) = within.get(self.searched..).and_then(find_control) {
+            // The first control octet of a line must be the CR that ends it.
+            self.searched += at;
+            let line = within.get(self.line_start..self.searched).unwrap_or_default();
+            match within.get(self.searched..) {
+                Some([b'\r', b'\n', ..]) => {}
+                Some([b'\r']) => break,
+                Some([b'\r' | b'\n', ..]) => return Err(Fault::LineEnding),
+                _ => return Err(self.control_in(line)),
             }
-            self.line_start = end + 1;
-            self.searched = end + 1;
+            let end = self.searched + 2;
+            if let Some(framing) = self.judge(line, head, limits)? {
+                return Ok(Some(Head { bytes: end, framing }));
+            }
+            self.line_start = end;
+            self.searched = end;
         }
-        self.searched = within.len();
         if head.len() >= limits.head_bytes_max {
             return Err(if self.stage == Stage::Fields { Fault::HeadTooLarge } else { Fault::TargetTooLong });
         }
+        // A CR at the end is looked at again.
+        self.searched = self.searched.max(head.len().saturating_sub(1));
         Ok(None)
     }
 
@@ -84,7 +91,17 @@ impl HeadScan {
         self.line_start
     }
 
-    /// Gives the framing if `line` ends the head.
+    /// What is wrong when a control octet follows `line`, the part of a line before it.
+    fn control_in(&self, line: &[u8]) -> Fault {
+        match self.stage {
+            Stage::Fields if line.contains(&b':') => Fault::FieldValue,
+            Stage::Fields => Fault::FieldName,
+            Stage::Start | Stage::AfterEmptyLine if line.contains(&b' ') => Fault::Target,
+            Stage::Start | Stage::AfterEmptyLine => Fault::Method,
+        }
+    }
+
+    /// Gives the framing if `line`, which holds no control octet, ends the head.
     fn judge(&mut self, line: &[u8], head: &[u8], limits: &HeadLimits) -> Result<Option<Framing>, Fault> {
         match self.stage {
             Stage::Fields if line.is_empty() => return self.finish(head).map(Some),
@@ -146,11 +163,7 @@ impl HeadScan {
         if name.len() > FIELD_NAME_BYTES_MAX {
             return Err(Fault::HeadTooLarge);
         }
-        let value = rest.get(1..).unwrap_or_default();
-        if holds_control(value) {
-            return Err(Fault::FieldValue);
-        }
-        self.note(name, value, name_end + 1)
+        self.note(name, rest.get(1..).unwrap_or_default(), name_end + 1)
     }
 
     /// Remembers the fields that say where the message goes and where it ends.
