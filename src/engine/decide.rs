@@ -31,7 +31,7 @@ pub(super) fn decide(table: &Table, binding: &Binding, facts: &Facts<'_>) -> (De
         ask(&mut trials, &mut records, facts.at);
         let verdict = verdict(&trials);
         let places = match verdict {
-            Verdict::Forward => charge(&trials, &mut records, facts.at),
+            Verdict::Forward => charge(&trials, &mut records),
             Verdict::Refuse(_) => Places::new(),
         };
         if records.len() > known {
@@ -50,12 +50,20 @@ struct Trial<'a> {
     limit: &'a BoundLimit,
     slot: SlotKey,
     mode: Mode,
+    /// Where the cell was when it was asked: there still, unless a cell was added after that.
+    at: usize,
     check: Check,
 }
 
 impl<'a> Trial<'a> {
     fn new(limit: &'a BoundLimit, facts: &Facts<'_>, ceiling: Mode) -> Self {
-        Trial { limit, slot: limit.slot(facts), mode: limit.mode.at_most(ceiling), check: Check::Within }
+        Trial {
+            limit,
+            slot: limit.slot(facts),
+            mode: limit.mode.at_most(ceiling),
+            at: 0,
+            check: Check::Within,
+        }
     }
 
     fn outcome(&self) -> LimitCheck {
@@ -82,9 +90,14 @@ impl Records<'_> {
 }
 
 fn ask(trials: &mut Trials<'_>, records: &mut Records<'_>, now: Moment) {
+    // Both the limits and the cells of a record are mostly in the order in which they were configured.
+    let mut next = 0;
     for trial in trials {
         let BoundLimit { rule, cost, principal, .. } = trial.limit;
-        trial.check = records.of(*principal).cell(trial.slot, rule).check(rule, *cost, now);
+        let record = records.of(*principal);
+        trial.at = record.find(trial.slot, next, rule);
+        next = trial.at + 1;
+        trial.check = record.cell(trial.at).check(rule, *cost, now);
     }
 }
 
@@ -102,11 +115,13 @@ fn verdict(trials: &Trials<'_>) -> Verdict {
 
 /// Charges an admitted request to every limit that it is within. That is all enforced ones, and those in shadow
 /// that would not have refused it.
-fn charge(trials: &Trials<'_>, records: &mut Records<'_>, now: Moment) -> Places {
+fn charge(trials: &Trials<'_>, records: &mut Records<'_>) -> Places {
     let mut places = Places::new();
     for trial in trials.iter().filter(|trial| trial.check.is_within()) {
         let BoundLimit { rule, cost, principal, .. } = trial.limit;
-        records.of(*principal).charge(trial.slot, rule, *cost, now);
+        let record = records.of(*principal);
+        let at = record.find(trial.slot, trial.at, rule);
+        record.charge(at, rule, *cost);
         if matches!(rule, Rule::Concurrency(_)) {
             places.push((*principal, trial.slot));
         }

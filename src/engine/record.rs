@@ -43,27 +43,33 @@ impl Record {
         self.slots.len()
     }
 
-    /// The cell in a slot; a new one where there is none.
-    pub(super) fn cell(&mut self, key: SlotKey, rule: &Rule) -> &mut Cell {
+    /// Where the cell of a slot is; a new one where there is none. It is often at `guess`.
+    pub(super) fn find(&mut self, key: SlotKey, guess: usize, rule: &Rule) -> usize {
+        if self.slots.get(guess).is_some_and(|slot| slot.key == key) {
+            return guess;
+        }
         let at = match self.slots.binary_search_by_key(&key, |slot| slot.key) {
-            Ok(at) => at,
-            Err(at) => {
-                if self.slots.len() == self.slots.capacity() {
-                    self.slots.reserve_exact((self.slots.len() / 2).max(1));
-                    self.measure();
-                }
-                self.slots.insert(at, Slot { key, cell: Cell::new(rule) });
-                at
-            }
+            Ok(at) => return at,
+            Err(at) => at,
         };
+        if self.slots.len() == self.slots.capacity() {
+            self.slots.reserve_exact((self.slots.len() / 2).max(1));
+            self.measure();
+        }
+        self.slots.insert(at, Slot { key, cell: Cell::new(rule) });
+        at
+    }
+
+    /// The cell at a place that was just found.
+    pub(super) fn cell(&mut self, at: usize) -> &mut Cell {
         &mut self.slots[at].cell
     }
 
-    /// Takes what a check has just found.
-    pub(super) fn charge(&mut self, key: SlotKey, rule: &Rule, cost: u64, now: Moment) {
-        let cell = self.cell(key, rule);
+    /// Takes what a check has just found, in the cell at a place.
+    pub(super) fn charge(&mut self, at: usize, rule: &Rule, cost: u64) {
+        let cell = self.cell(at);
         let before = cell.heap_bytes();
-        cell.charge(rule, cost, now);
+        cell.charge(rule, cost);
         if cell.heap_bytes() != before {
             self.measure();
         }

@@ -145,12 +145,12 @@ impl Table {
     }
 }
 
-/// Bytes that one record takes of the shard's arrays, which are reserved once: an entry (key, record, and 16 for
-/// links and states) and its share of the index (at most 12), times the room for ghosts.
+/// Bytes that one record takes of the shard's arrays: an entry (key, record, and 16 for links and states) and its
+/// share of the index (at most 12), times the room for ghosts.
 const ENTRY_BYTES: u64 = (size_of::<Client>() + size_of::<Record>() + 16 + 12) as u64 * 5 / 4;
 
-/// A shard whose arrays and records together stay within `bytes`. The arrays never shrink, so they get their
-/// share in advance: enough for the most records that the rest can hold.
+/// A shard whose arrays and records together stay within `bytes`. The arrays grow with use and never shrink, so
+/// their share is set apart: enough for the most records that the rest can hold.
 fn new_shard(bytes: u64, hasher: RandomState, evictions: Arc<AtomicU64>) -> Shard {
     let records = bytes / (Record::HEAP_BYTES_MIN as u64 + ENTRY_BYTES);
     let heap_bytes = (bytes - records * ENTRY_BYTES) & !7;
@@ -159,11 +159,7 @@ fn new_shard(bytes: u64, hasher: RandomState, evictions: Arc<AtomicU64>) -> Shar
     options.estimated_items_capacity(records).weight_capacity(heap_bytes);
     options.hot_allocation(HOT).ghost_allocation(GHOSTS);
     match options.build() {
-        Ok(options) => {
-            let mut shard = Cache::with_options(options, HeapBytes, hasher, PinInFlight { evictions });
-            shard.reserve(records);
-            shard
-        }
+        Ok(options) => Cache::with_options(options, HeapBytes, hasher, PinInFlight { evictions }),
         Err(_missing_option) => {
             Cache::with(records, heap_bytes, HeapBytes, hasher, PinInFlight { evictions })
         }

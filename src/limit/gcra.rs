@@ -56,13 +56,16 @@ pub struct GcraCell {
 impl GcraCell {
     pub fn check(&mut self, rule: &GcraRule, cost: u64, now: Moment) -> Check {
         self.advance(rule, now);
-        self.measure(rule, cost, Keep::Nothing, now)
+        match self.measure(rule, cost, Keep::Nothing) {
+            Answer::Fits => Check::Within,
+            Answer::FitsAt(at) => Check::Over { retry_after: Some(Moment::from_nanos(at).since(now)) },
+            Answer::Never => Check::Over { retry_after: None },
+        }
     }
 
-    pub fn charge(&mut self, rule: &GcraRule, cost: u64, now: Moment) {
-        self.advance(rule, now);
-        let check = self.measure(rule, cost, Keep::Charge, now);
-        debug_assert!(check.is_within(), "charged what does not fit");
+    pub fn charge(&mut self, rule: &GcraRule, cost: u64) {
+        let answer = self.measure(rule, cost, Keep::Charge);
+        debug_assert_eq!(answer, Answer::Fits, "charged what does not fit");
     }
 
     pub const fn is_idle(self, now: Moment) -> bool {
@@ -80,13 +83,13 @@ impl GcraCell {
         }
     }
 
-    fn measure(&mut self, rule: &GcraRule, cost: u64, keep: Keep, now: Moment) -> Check {
+    fn measure(&mut self, rule: &GcraRule, cost: u64, keep: Keep) -> Answer {
         // governor compares a cost with the burst only after a multiplication that a huge one overflows.
         let Some(cost) = u32::try_from(cost).ok().filter(|&cost| cost <= rule.quota.burst_size().get())
         else {
-            return Check::Over { retry_after: None };
+            return Answer::Never;
         };
-        let Some(cost) = NonZeroU32::new(cost) else { return Check::Within };
+        let Some(cost) = NonZeroU32::new(cost) else { return Answer::Fits };
         let tat = cell::Cell::new(self.paid_off);
         let store = Store { tat: &tat, keep };
         let limiter = RateLimiter::<_, _, _, NoOpMiddleware<Nanos>>::new(rule.quota, store, Given::default());
@@ -94,14 +97,20 @@ impl GcraCell {
         let answer = limiter.check_n(cost);
         self.paid_off = tat.get();
         match answer {
-            Ok(Ok(())) => Check::Within,
-            Ok(Err(not_until)) => {
-                let at = not_until.earliest_possible().as_u64();
-                Check::Over { retry_after: Some(Moment::from_nanos(at).since(now)) }
-            }
-            Err(_above_burst) => Check::Over { retry_after: None },
+            Ok(Ok(())) => Answer::Fits,
+            Ok(Err(not_until)) => Answer::FitsAt(not_until.earliest_possible().as_u64()),
+            Err(_above_burst) => Answer::Never,
         }
     }
+}
+
+/// What governor said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Fits,
+    /// At this time, in nanoseconds of `Moment`.
+    FitsAt(u64),
+    Never,
 }
 
 /// What a call leaves in the cell.
@@ -163,7 +172,7 @@ mod tests {
         let now = Moment::from_nanos(at);
         let check = cell.check(rule, cost, now);
         if check.is_within() {
-            cell.charge(rule, cost, now);
+            cell.charge(rule, cost);
         }
         check
     }

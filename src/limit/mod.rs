@@ -77,11 +77,11 @@ impl Cell {
         }
     }
 
-    /// Takes `cost` units at `now`. Call it only after a [`check`](Self::check) at the same `now` found them.
-    pub fn charge(&mut self, rule: &Rule, cost: u64, now: Moment) {
+    /// Takes `cost` units, which the [`check`](Self::check) just before found, at the time of that check.
+    pub fn charge(&mut self, rule: &Rule, cost: u64) {
         match (self, rule) {
-            (Cell::Sliding(cell), Rule::Sliding(rule)) => cell.charge(rule, cost, now),
-            (Cell::Gcra(cell), Rule::Gcra(rule)) => cell.charge(rule, cost, now),
+            (Cell::Sliding(cell), Rule::Sliding(rule)) => cell.charge(rule, cost),
+            (Cell::Gcra(cell), Rule::Gcra(rule)) => cell.charge(rule, cost),
             (Cell::Concurrency(cell), Rule::Concurrency(_)) => cell.charge(),
             _ => debug_assert!(false, "charged without a check"),
         }
@@ -125,7 +125,8 @@ mod tests {
         let sliding = Rule::Sliding(SlidingRule::new(NonZeroU64::MIN, window));
         let gcra = Rule::Gcra(GcraRule::new(NonZeroU64::MIN, window, NonZeroU32::MIN));
         let mut cell = Cell::new(&sliding);
-        cell.charge(&sliding, 1, Moment::ORIGIN);
+        assert!(cell.check(&sliding, 1, Moment::ORIGIN).is_within());
+        cell.charge(&sliding, 1);
         assert!(!cell.check(&sliding, 1, Moment::ORIGIN).is_within());
         assert!(cell.check(&gcra, 1, Moment::ORIGIN).is_within());
     }

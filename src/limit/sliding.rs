@@ -80,8 +80,7 @@ impl SlidingCell {
         Check::Over { retry_after }
     }
 
-    pub fn charge(&mut self, rule: &SlidingRule, cost: u64, now: Moment) {
-        self.advance(rule, now);
+    pub fn charge(&mut self, rule: &SlidingRule, cost: u64) {
         self.window = rule.window;
         if cost > 0 {
             self.used = self.used.saturating_add(cost);

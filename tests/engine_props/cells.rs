@@ -31,7 +31,7 @@ fn take(cell: &mut Cell, rule: &Rule, cost: u64, at: u64) -> bool {
     let now = Moment::from_nanos(at);
     let within = cell.check(rule, cost, now).is_within();
     if within {
-        cell.charge(rule, cost, now);
+        cell.charge(rule, cost);
     }
     within
 }
@@ -178,7 +178,7 @@ proptest! {
         for (gap, cost) in arrivals {
             now += gap;
             let Check::Over { retry_after } = cell.check(&rule, cost, Moment::from_nanos(now)) else {
-                cell.charge(&rule, cost, Moment::from_nanos(now));
+                cell.charge(&rule, cost);
                 continue;
             };
             let Some(wait) = retry_after else {

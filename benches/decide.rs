@@ -1,0 +1,121 @@
+//! The time of one decision: by limits, by known clients, and beside governor's own keyed limiter.
+//!
+//! `cargo bench --bench decide` (a filter such as `-- 10_limits` after it). Clients are visited in a scattered
+//! order, so that at a million of them nearly every look-up misses the processor's caches.
+
+#[path = "../tests/engine_props/policy.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod policy;
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use policy::{everyone, gcra, get, limits, per_client, sliding};
+use weir::engine::{Binding, Engine};
+use weir::policy::Limit;
+
+const CLIENTS: [u32; 4] = [1_000, 10_000, 100_000, 1_000_000];
+const SECOND: u64 = 1_000_000_000;
+/// Between requests: a hundred thousand in a second.
+const GAP: u64 = SECOND / 100_000;
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+        .sample_size(20)
+        .without_plots();
+    targets = decisions, refusals, shared, governor
+}
+criterion_main!(benches);
+
+/// Requests that are admitted, by clients well below their limits.
+fn decisions(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("admit");
+    group.throughput(Throughput::Elements(1));
+    for clients in CLIENTS {
+        for count in [1, 4, 10] {
+            let mut arrivals = Arrivals::new(clients, per_client_limits(count));
+            group.bench_function(format!("{count}_limits/{clients}_clients"), |b| b.iter(|| arrivals.next()));
+        }
+        let limit = vec![per_client("gcra", gcra(1_000_000, SECOND, 1000))];
+        let mut arrivals = Arrivals::new(clients, limit);
+        group.bench_function(format!("1_gcra/{clients}_clients"), |b| b.iter(|| arrivals.next()));
+    }
+    group.finish();
+}
+
+/// Requests that are refused: one client far above its limit.
+fn refusals(criterion: &mut Criterion) {
+    let mut arrivals = Arrivals::new(1, vec![per_client("a", sliding(100, 3600 * SECOND))]);
+    criterion.bench_function("refuse/1_limits", |b| b.iter(|| arrivals.next()));
+}
+
+/// A limit on everyone beside one per client: a second lock, and one cell that all requests meet.
+fn shared(criterion: &mut Criterion) {
+    let both = vec![per_client("each", sliding(1000, SECOND)), everyone("all", sliding(10_000_000, SECOND))];
+    let mut arrivals = Arrivals::new(10_000, both);
+    criterion.bench_function("admit/with_everyone/10000_clients", |b| b.iter(|| arrivals.next()));
+}
+
+/// governor's own store, which is one sharded map without a bound, asked about one GCRA limit.
+fn governor(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("governor_keyed");
+    group.throughput(Throughput::Elements(1));
+    for clients in CLIENTS {
+        let quota = Quota::per_second(1_000_000.try_into().expect("not zero"));
+        let limiter: DefaultKeyedRateLimiter<u128> = RateLimiter::keyed(quota);
+        let mut turn = 0_u32;
+        let mut next = || {
+            turn = turn.wrapping_add(1);
+            let key = get(scattered(turn, clients), 0).client.as_bits();
+            black_box(limiter.check_key(&key).is_ok())
+        };
+        for _ in 0..2 * clients {
+            next();
+        }
+        group.bench_function(format!("1_limits/{clients}_clients"), |b| b.iter(&mut next));
+    }
+    group.finish();
+}
+
+/// Limits of different lengths, none of which refuses these arrivals.
+fn per_client_limits(count: u64) -> Vec<Limit> {
+    (1..=count).map(|n| per_client(&n.to_string(), sliding(200 * n, n * SECOND))).collect()
+}
+
+/// Requests of many clients, evenly spaced.
+struct Arrivals {
+    engine: Engine,
+    binding: Binding,
+    clients: u32,
+    turn: u32,
+}
+
+impl Arrivals {
+    /// Every client is known already.
+    fn new(clients: u32, limit: Vec<Limit>) -> Self {
+        let engine = Engine::new(4 << 30);
+        let binding = engine.bind(limits(limit));
+        let mut arrivals = Arrivals { engine, binding, clients, turn: 0 };
+        for _ in 0..2 * clients {
+            arrivals.next();
+        }
+        arrivals
+    }
+
+    fn next(&mut self) {
+        self.turn = self.turn.wrapping_add(1);
+        let at = u64::from(self.turn) * GAP;
+        let facts = get(scattered(self.turn, self.clients), at);
+        drop(black_box(self.engine.admit(&self.binding, &facts)));
+    }
+}
+
+/// Visits `0..clients` in an order without locality.
+fn scattered(turn: u32, clients: u32) -> u32 {
+    turn.wrapping_mul(2_654_435_761) % clients
+}
