@@ -38,27 +38,35 @@ fn decisions(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     for clients in CLIENTS {
         for count in [1, 4, 10] {
-            let mut arrivals = Arrivals::new(clients, per_client_limits(count));
-            group.bench_function(format!("{count}_limits/{clients}_clients"), |b| b.iter(|| arrivals.next()));
+            group.bench_function(format!("{count}_limits/{clients}_clients"), |b| {
+                let mut arrivals = Arrivals::new(clients, per_client_limits(count));
+                b.iter(|| arrivals.next());
+            });
         }
-        let limit = vec![per_client("gcra", gcra(1_000_000, SECOND, 1000))];
-        let mut arrivals = Arrivals::new(clients, limit);
-        group.bench_function(format!("1_gcra/{clients}_clients"), |b| b.iter(|| arrivals.next()));
+        group.bench_function(format!("1_gcra/{clients}_clients"), |b| {
+            let limit = vec![per_client("gcra", gcra(1_000_000, SECOND, 1000))];
+            let mut arrivals = Arrivals::new(clients, limit);
+            b.iter(|| arrivals.next());
+        });
     }
     group.finish();
 }
 
 /// Requests that are refused: one client far above its limit.
 fn refusals(criterion: &mut Criterion) {
-    let mut arrivals = Arrivals::new(1, vec![per_client("a", sliding(100, 3600 * SECOND))]);
-    criterion.bench_function("refuse/1_limits", |b| b.iter(|| arrivals.next()));
+    criterion.bench_function("refuse/1_limits", |b| {
+        let mut arrivals = Arrivals::new(1, vec![per_client("a", sliding(100, 3600 * SECOND))]);
+        b.iter(|| arrivals.next());
+    });
 }
 
 /// A limit on everyone beside one per client: a second lock, and one cell that all requests meet.
 fn shared(criterion: &mut Criterion) {
-    let both = vec![per_client("each", sliding(1000, SECOND)), everyone("all", sliding(10_000_000, SECOND))];
-    let mut arrivals = Arrivals::new(10_000, both);
-    criterion.bench_function("admit/with_everyone/10000_clients", |b| b.iter(|| arrivals.next()));
+    criterion.bench_function("admit/with_everyone/10000_clients", |b| {
+        let each = per_client("each", sliding(1000, SECOND));
+        let mut arrivals = Arrivals::new(10_000, vec![each, everyone("all", sliding(10_000_000, SECOND))]);
+        b.iter(|| arrivals.next());
+    });
 }
 
 /// governor's own store, which is one sharded map without a bound, asked about one GCRA limit.
@@ -66,18 +74,20 @@ fn governor(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("governor_keyed");
     group.throughput(Throughput::Elements(1));
     for clients in CLIENTS {
-        let quota = Quota::per_second(1_000_000.try_into().expect("not zero"));
-        let limiter: DefaultKeyedRateLimiter<u128> = RateLimiter::keyed(quota);
-        let mut turn = 0_u32;
-        let mut next = || {
-            turn = turn.wrapping_add(1);
-            let key = get(scattered(turn, clients), 0).client.as_bits();
-            black_box(limiter.check_key(&key).is_ok())
-        };
-        for _ in 0..2 * clients {
-            next();
-        }
-        group.bench_function(format!("1_limits/{clients}_clients"), |b| b.iter(&mut next));
+        group.bench_function(format!("1_limits/{clients}_clients"), |b| {
+            let quota = Quota::per_second(1_000_000.try_into().expect("not zero"));
+            let limiter: DefaultKeyedRateLimiter<u128> = RateLimiter::keyed(quota);
+            let mut turn = 0_u32;
+            let mut next = || {
+                turn = turn.wrapping_add(1);
+                let key = get(scattered(turn, clients), 0).client.as_bits();
+                black_box(limiter.check_key(&key).is_ok())
+            };
+            for _ in 0..2 * clients {
+                next();
+            }
+            b.iter(next);
+        });
     }
     group.finish();
 }
