@@ -22,8 +22,9 @@ use crate::facts::Client;
 const SHARDS_MAX: u64 = 64;
 /// Small shards would each hold too few records for a fair choice of what to forget.
 const SHARD_BYTES_MIN: u64 = 1 << 20;
-/// One part of so many is kept back for the record of everyone.
-const EVERYONE_SHARE: u64 = 64;
+/// One part of so many is kept back: for the record of everyone, and for the gaps that the allocator leaves
+/// between blocks of different sizes.
+const RESERVE: u64 = 8;
 
 /// Keys that were forgotten lately are remembered by their hash, in entries of the same arrays, so many per
 /// resident one. Who returns soon is then kept over who never does.
@@ -68,7 +69,7 @@ impl Table {
         let shards = 1 << shards.ilog2();
         let hasher = RandomState::new();
         let evictions = Arc::<AtomicU64>::default();
-        let bytes = (bytes_max - bytes_max / EVERYONE_SHARE) / shards;
+        let bytes = (bytes_max - bytes_max / RESERVE) / shards;
         let shard = |_| Mutex::new(new_shard(bytes, hasher.clone(), Arc::clone(&evictions)));
         let shards = (0..shards).map(shard).collect();
         Table { hasher, shards, everyone: Mutex::default(), evictions, bytes_max }
@@ -119,7 +120,7 @@ impl Table {
         for shard in &self.shards {
             let shard = shard.lock();
             stats.records += shard.len() as u64;
-            stats.bytes += shard.weight() + shard.len() as u64 * ENTRY_BYTES;
+            stats.bytes += shard.weight() + arrays_bytes(&shard);
         }
         stats
     }
@@ -160,10 +161,16 @@ fn new_shard(bytes: u64, hasher: RandomState, evictions: Arc<AtomicU64>) -> Shar
     options.hot_allocation(HOT).ghost_allocation(GHOSTS);
     match options.build() {
         Ok(options) => Cache::with_options(options, HeapBytes, hasher, PinInFlight { evictions }),
-        Err(_missing_option) => {
-            Cache::with(records, heap_bytes, HeapBytes, hasher, PinInFlight { evictions })
-        }
+        // Cannot be: it only complains of a missing capacity. The defaults would do.
+        Err(_) => Cache::with(records, heap_bytes, HeapBytes, hasher, PinInFlight { evictions }),
     }
+}
+
+/// Bytes that the arrays of a shard take. They double when they are full, but what was never used of them takes
+/// no memory; it is never more than the share that was set apart.
+fn arrays_bytes(shard: &Shard) -> u64 {
+    let records_max = shard.capacity() / Record::HEAP_BYTES_MIN as u64;
+    (shard.memory_used().total() as u64).min(records_max * ENTRY_BYTES)
 }
 
 /// Forgets records until the others fit again, after one of them has grown.
