@@ -22,7 +22,8 @@ pub(crate) struct Source {
 impl Source {
     pub(crate) fn new(path: String, text: String) -> Self {
         let (code, uncommented) = blank_comments(&text);
-        let tests = if is_test_file(&path) { vec![0..code.len()] } else { tests_in(&code) };
+        let tests =
+            if is_test_file(&path) { vec![Range { start: 0, end: code.len() }] } else { tests_in(&code) };
         let mut shipped = code.clone();
         for test in &tests {
             shipped.replace_range(test.clone(), &blank(&code[test.clone()]));
