@@ -1,11 +1,11 @@
 //! Who visits, from which address, and when.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// One of the scripted visitors.
+/// One of the scripted visitors, or somebody else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Visitor {
@@ -13,9 +13,12 @@ pub(super) enum Visitor {
     Integration,
     Crawler,
     Flood,
+    /// Whoever else comes by, with curl or a browser.
+    Guest,
 }
 
 impl Visitor {
+    /// Those who are scripted.
     pub(super) const ALL: [Visitor; 4] =
         [Visitor::Reader, Visitor::Integration, Visitor::Crawler, Visitor::Flood];
 
@@ -25,6 +28,7 @@ impl Visitor {
             Visitor::Integration => "integration",
             Visitor::Crawler => "crawler",
             Visitor::Flood => "flood",
+            Visitor::Guest => "you",
         }
     }
 
@@ -35,6 +39,7 @@ impl Visitor {
             Visitor::Integration => "polls the API, and waits when it is told to",
             Visitor::Crawler => "walks through every article, and ignores robots.txt",
             Visitor::Flood => "400 requests a second, mostly expensive searches",
+            Visitor::Guest => "looks around",
         }
     }
 
@@ -45,16 +50,21 @@ impl Visitor {
             Visitor::Integration => Ipv4Addr::new(127, 0, 0, 12),
             Visitor::Crawler => Ipv4Addr::new(127, 0, 0, 13),
             Visitor::Flood => Ipv4Addr::new(127, 0, 0, 14),
+            Visitor::Guest => Ipv4Addr::LOCALHOST,
         }
     }
 
-    pub(super) fn at(address: std::net::IpAddr) -> Option<Self> {
-        Self::ALL.into_iter().find(|visitor| visitor.address() == address)
+    /// Who has that address; a guest when none of the scripted.
+    pub(super) fn at(address: IpAddr) -> Self {
+        Self::ALL.into_iter().find(|visitor| visitor.address() == address).unwrap_or(Visitor::Guest)
     }
 
+    /// For arrays of [`Visitor::COUNT`].
     pub(super) const fn index(self) -> usize {
         self as usize
     }
+
+    pub(super) const COUNT: usize = Self::ALL.len() + 1;
 }
 
 /// A part of the demo.
@@ -115,14 +125,15 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    /// Promise: visitors are told apart by address, and a stranger is none of them.
+    /// Promise: visitors are told apart by address, and a stranger is a guest.
     #[test]
     fn an_address_names_a_visitor() {
         for (index, visitor) in Visitor::ALL.into_iter().enumerate() {
-            assert_eq!(Visitor::at(visitor.address().into()), Some(visitor));
+            assert_eq!(Visitor::at(visitor.address().into()), visitor);
             assert_eq!(visitor.index(), index);
         }
-        assert_eq!(Visitor::at(Ipv4Addr::LOCALHOST.into()), None);
+        assert_eq!(Visitor::at(Ipv4Addr::new(192, 0, 2, 1).into()), Visitor::Guest);
+        assert!(Visitor::Guest.index() < Visitor::COUNT);
     }
 
     /// Promise: every phase has its turn, in order, whatever the length.

@@ -11,7 +11,7 @@ use crate::policy::LimitId;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Feed {
     lines: VecDeque<Decided>,
-    shown_last: [Option<Duration>; Visitor::ALL.len()],
+    shown_last: [Option<Duration>; Visitor::COUNT],
     refused_last: Vec<(Visitor, LimitId, Duration)>,
 }
 

@@ -20,6 +20,7 @@ mod terminal;
 mod visitors;
 mod weir;
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -54,9 +55,15 @@ Exit codes: 0 the demo was shown, or stopped by Ctrl-C; 1 it could not be.";
 pub fn run(options: &Options) -> ExitCode {
     match show::run(options) {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read along has read enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("weir demo: {error:#}");
             ExitCode::from(EXIT_FAILED)
         }
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

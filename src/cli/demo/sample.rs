@@ -31,6 +31,8 @@ pub(super) fn limits() -> LimitLabels {
 
 pub(super) const ARTICLES: LimitId = LimitId(1);
 
+const REFUSAL: &str = r#"{"detail": "No more today.", "clause": {"title": "Crawling"}}"#;
+
 pub(super) fn decided(at_ms: u64, visitor: Visitor, target: &str, fate: Fate) -> Decided {
     Decided {
         at: Duration::from_millis(at_ms),
@@ -57,6 +59,7 @@ pub(super) fn visit(
         took: Duration::from_millis(took_ms),
         status: Some(status),
         retry_after: wait_s.map(Duration::from_secs),
+        refusal: wait_s.map(|_| REFUSAL.into()),
     }
 }
 

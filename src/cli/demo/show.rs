@@ -1,5 +1,6 @@
 //! The show itself: start everything, draw while it runs, sum up, and perhaps stay.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use super::site::Site;
 use super::summary::Summary;
 use super::tally::Tally;
 use super::terminal::Terminal;
-use super::visitors::{self, Stage, Visit};
+use super::visitors::{self, Addresses, Stage, Visit};
 use super::weir::Weir;
 use crate::clock::Clock;
 
@@ -24,6 +25,8 @@ use crate::clock::Clock;
 const REDRAW: Duration = Duration::from_millis(100);
 /// Between two lines of counts, where there is no terminal to draw on.
 const RECOUNT: Duration = Duration::from_secs(5);
+/// Decisions about guests that are shown one by one, of one look.
+const GUEST_LINES_MAX: usize = 10;
 /// Reports of visitors that may wait to be counted.
 const VISITS_MAX: usize = 4096;
 
@@ -32,10 +35,12 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let clock = Clock::start();
-        let weir = Weir::start(site.address, clock)?;
+        let addresses = Addresses::of_this_machine();
+        let weir = Weir::start(site.address, addresses, clock)?;
         let show = Show {
             schedule: Schedule { total: Duration::from_secs(options.seconds.into()) },
             clock,
+            addresses,
             app: site.address,
             tally: Tally::new(weir.limits().clone()),
             weir,
@@ -66,6 +71,7 @@ impl How {
 struct Show {
     schedule: Schedule,
     clock: Clock,
+    addresses: Addresses,
     app: SocketAddr,
     weir: Weir,
     tally: Tally,
@@ -86,27 +92,30 @@ impl Show {
         let metrics = self.weir.metrics().await?;
         let summary = Summary::of(&self.tally, self.schedule, metrics);
         if options.json {
-            println!("{}", serde_json::to_string_pretty(&summary)?);
-            return Ok(());
+            return Ok(writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&summary)?)?);
         }
         terminal.print(&[Line::new()])?;
         terminal.print(&summary.lines())?;
         terminal.print(&[Line::new()])?;
         if options.serve {
             terminal.print(&self.invitation())?;
-            tokio::signal::ctrl_c().await?;
-            terminal.print(&[Line::new()])
+            self.stay(&mut terminal).await
         } else {
-            terminal.print(&what_next())
+            Ok(terminal.print(&what_next())?)
         }
-        .map_err(Into::into)
     }
 
     /// Lets the visitors in and shows what is decided, until the time is over. `false`: Ctrl-C came first.
     async fn watch(&mut self, terminal: &mut Terminal) -> anyhow::Result<bool> {
         let (visits, mut arriving) = mpsc::channel::<Visit>(VISITS_MAX);
-        let (weir, app) = (self.weir.address(), self.app);
-        let stage = Stage { clock: self.clock, schedule: self.schedule, weir, app, visits };
+        let stage = Stage {
+            clock: self.clock,
+            schedule: self.schedule,
+            weir: self.weir.address(),
+            app: self.app,
+            addresses: self.addresses,
+            visits,
+        };
         // Dropped at the end of this function, and with it everyone still on the way.
         let _visitors = visitors::send_all(&stage);
         let mut redraw = tokio::time::interval(REDRAW);
@@ -154,6 +163,29 @@ impl Show {
         Ok(())
     }
 
+    /// Shows what is decided about guests, until Ctrl-C.
+    async fn stay(&mut self, terminal: &mut Terminal) -> anyhow::Result<()> {
+        let mut look = tokio::time::interval(REDRAW);
+        loop {
+            tokio::select! {
+                stopped = tokio::signal::ctrl_c() => {
+                    stopped?;
+                    return Ok(terminal.print(&[Line::new()])?);
+                }
+                _ = look.tick() => {
+                    let decided = self.weir.decisions();
+                    let shown = decided.iter().take(GUEST_LINES_MAX);
+                    let mut lines: Vec<Line> =
+                        shown.map(|decided| screen::decision(&self.tally, decided, terminal.width())).collect();
+                    if decided.len() > GUEST_LINES_MAX {
+                        lines.push(Line::new().put(Ink::Dim, format!("   … and {} more", decided.len() - GUEST_LINES_MAX)));
+                    }
+                    terminal.print(&lines)?;
+                }
+            }
+        }
+    }
+
     fn introduction(&self) -> Vec<Line> {
         let mut lines = vec![
             Line::new(),
@@ -178,22 +210,24 @@ impl Show {
     fn invitation(&self) -> Vec<Line> {
         let (weir, admin) = (self.weir.address(), self.weir.admin());
         let command = |text: String| Line::new().put(Ink::Accent, format!("   {text}"));
-        let mut lines = vec![
+        let link =
+            |name: &str, url: String| Line::new().plain(format!("   {name:<17}")).put(Ink::Accent, url);
+        let page = format!("http://{weir}/articles/who-can-see-a-tag");
+        vec![
             Line::new().put(Ink::Bold, " Still up, until Ctrl-C"),
-            Line::new().plain("   in a browser    ").put(Ink::Accent, format!("http://{weir}/")),
-            Line::new().plain("   past weir       ").put(Ink::Accent, format!("http://{}/", self.app)),
-            Line::new().plain("   metrics         ").put(Ink::Accent, format!("http://{admin}/metrics")),
-            Line::new().plain("   running policy  ").put(Ink::Accent, format!("http://{admin}/config")),
-        ];
-        lines.push(Line::new());
-        lines.push(Line::new().plain(" Be the crawler: thirty articles in ten seconds, and then"));
-        lines.push(command(format!(
-            "for i in $(seq 40); do curl -so /dev/null -w '%{{http_code}} ' \\\n     http://{weir}/articles/who-can-see-a-tag; done"
-        )));
-        lines.push(Line::new().plain(" Read a refusal"));
-        lines.push(command(format!("curl -i http://{weir}/articles/who-can-see-a-tag")));
-        lines.push(Line::new());
-        lines
+            link("in a browser", format!("http://{weir}/")),
+            link("past weir", format!("http://{}/", self.app)),
+            link("metrics", format!("http://{admin}/metrics")),
+            link("running policy", format!("http://{admin}/config")),
+            Line::new(),
+            Line::new().put(Ink::Bold, " Be the crawler: thirty articles are admitted in ten seconds"),
+            command(format!("for i in $(seq 40); do curl -so /dev/null -w '%{{http_code}} ' {page}; done")),
+            Line::new(),
+            Line::new().put(Ink::Bold, " Read a refusal, right after that"),
+            command(format!("curl -i {page}")),
+            Line::new(),
+            Line::new().put(Ink::Dim, " What is decided about you shows here:"),
+        ]
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Summary {
     pub articles_taken_by_crawler: u64,
     /// Requests of the flood straight to the app, in the last part of the demo.
     pub flood_requests_past_weir: u64,
+    /// The first refusal that the crawler read.
+    pub refusal: Option<Refusal>,
     /// A few lines of `/metrics`, as they were.
     pub metrics: Vec<String>,
 }
@@ -38,9 +40,9 @@ pub(super) struct VisitorSummary {
     pub refused_by: Vec<RefusedBy>,
     /// The shortest and longest `Retry-After`, in seconds.
     pub told_to_wait_seconds: Option<(u64, u64)>,
-    /// How often its first request after a refusal was admitted, and how often refused.
-    pub came_back_admitted: u64,
-    pub came_back_refused: u64,
+    /// Of its requests right after a refusal: how many were admitted, and how many refused.
+    pub then_admitted: u64,
+    pub then_refused: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -49,6 +51,13 @@ pub(super) struct RefusedBy {
     pub rate: String,
     pub clause: String,
     pub requests: u64,
+}
+
+/// What a refusal says to a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Refusal {
+    pub detail: String,
+    pub clause: String,
 }
 
 /// How long the reader waited for an article.
@@ -72,6 +81,7 @@ impl Summary {
             articles_in_total: ARTICLES,
             articles_taken_by_crawler: tally.record(Visitor::Crawler).articles,
             flood_requests_past_weir: tally.past_weir,
+            refusal: tally.refusal.as_deref().and_then(refusal),
             metrics,
         }
     }
@@ -91,7 +101,7 @@ impl Summary {
         lines.extend(self.latency_lines());
         if !self.metrics.is_empty() {
             lines.push(Line::new());
-            lines.push(heading("What Prometheus would see: some lines of /metrics"));
+            lines.push(heading("The same for Prometheus, from /metrics"));
             lines.extend(self.metrics.iter().map(|line| Line::new().put(Ink::Dim, format!("   {line}"))));
         }
         lines
@@ -99,16 +109,23 @@ impl Summary {
 
     fn waiting_lines(&self) -> Vec<Line> {
         let mut lines = vec![heading("What a refusal says, and who listens")];
+        if let Some(Refusal { detail, clause }) = &self.refusal {
+            lines.push(Line::new().plain(format!("   “{detail}”")));
+            lines.push(
+                Line::new()
+                    .plain(format!("   and the clause of the acceptable use policy behind it: “{clause}”")),
+            );
+        }
         for visitor in &self.visitors {
             if let Some((least, most)) = visitor.told_to_wait_seconds {
                 let waits = if least == most { format!("{most} s") } else { format!("{least} to {most} s") };
-                let VisitorSummary { came_back_admitted, came_back_refused, .. } = visitor;
+                let VisitorSummary { then_admitted, then_refused, .. } = visitor;
                 let told = format!("   {:<12} Retry-After: {waits:<10}  ", visitor.visitor.name());
                 let line = Line::new().plain(told);
                 lines.push(if visitor.visitor == Visitor::Integration {
-                    line.put(Ink::Good, waited(*came_back_admitted, *came_back_refused))
+                    line.put(Ink::Good, waited(*then_admitted, *then_refused))
                 } else {
-                    line.put(Ink::Dim, format!("did not wait: refused again {came_back_refused} times"))
+                    line.put(Ink::Dim, format!("did not wait: refused again {then_refused} times"))
                 });
             }
         }
@@ -145,6 +162,13 @@ fn heading(text: &str) -> Line {
     Line::new().put(Ink::Bold, format!(" {text}"))
 }
 
+/// Reads a problem document (RFC 9457) as weir writes it.
+fn refusal(body: &[u8]) -> Option<Refusal> {
+    let problem: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let text = |pointer| problem.pointer(pointer).and_then(serde_json::Value::as_str).map(str::to_owned);
+    Some(Refusal { detail: text("/detail")?, clause: text("/clause/title")? })
+}
+
 /// How it went for one who waits as it is told.
 fn waited(admitted: u64, refused: u64) -> String {
     match admitted + refused {
@@ -166,8 +190,8 @@ fn visitor_summary(tally: &Tally, visitor: Visitor) -> VisitorSummary {
         failed: record.failed,
         refused_by: refused_by(tally, record),
         told_to_wait_seconds: record.told_to_wait.map(seconds),
-        came_back_admitted: record.came_back_admitted,
-        came_back_refused: record.came_back_refused,
+        then_admitted: record.then_admitted,
+        then_refused: record.then_refused,
     }
 }
 
@@ -230,8 +254,10 @@ mod tests {
         };
         assert_eq!(crawler.refused_by, [by("articles", "3/10s", "crawl", 2)]);
         assert_eq!(crawler.told_to_wait_seconds, Some((9, 10)));
-        assert_eq!((crawler.came_back_admitted, crawler.came_back_refused), (0, 1));
+        assert_eq!((crawler.then_admitted, crawler.then_refused), (0, 1));
         assert_eq!(summary.articles_taken_by_crawler, 3);
+        let refusal = Refusal { detail: "No more today.".to_owned(), clause: "Crawling".to_owned() };
+        assert_eq!(summary.refusal, Some(refusal));
     }
 
     /// Promise: what goes past weir is never counted as weir's, and its latency is told apart.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Method, StatusCode};
 
 use super::cast::{Phase, Visitor};
@@ -44,9 +45,9 @@ pub(super) struct Record {
     pub windows: Windows,
     /// The shortest and longest `Retry-After` that it was given.
     pub told_to_wait: Option<(Duration, Duration)>,
-    /// How often it was told to wait, came back, and was admitted or refused.
-    pub came_back_admitted: u64,
-    pub came_back_refused: u64,
+    /// Of its requests right after a refusal: how many were admitted, and how many refused.
+    pub then_admitted: u64,
+    pub then_refused: u64,
     waiting: bool,
     /// Articles that it received whole, through weir.
     pub articles: u64,
@@ -67,26 +68,29 @@ impl Record {
 pub(super) struct Tally {
     pub limits: LimitLabels,
     pub feed: Feed,
-    records: [Record; Visitor::ALL.len()],
+    records: [Record; Visitor::COUNT],
     /// How long the reader's articles took, by the part of the demo.
     pub calm: Latencies,
     pub flooded: Latencies,
     pub without_weir: Latencies,
     /// Requests of the flood that went past weir.
     pub past_weir: u64,
+    /// The body of the first refusal that the crawler read.
+    pub refusal: Option<Bytes>,
 }
 
 impl Tally {
     pub(super) fn new(limits: LimitLabels) -> Self {
         let empty = || Record { refused_by: vec![0; limits.len()], ..Record::default() };
         Tally {
-            records: [empty(), empty(), empty(), empty()],
+            records: std::array::from_fn(|_| empty()),
             limits,
             feed: Feed::default(),
             calm: Latencies::default(),
             flooded: Latencies::default(),
             without_weir: Latencies::default(),
             past_weir: 0,
+            refusal: None,
         }
     }
 
@@ -128,12 +132,15 @@ impl Tally {
             self.past_weir += u64::from(visit.visitor == Visitor::Flood);
             return;
         }
+        if visit.visitor == Visitor::Crawler && self.refusal.is_none() {
+            self.refusal.clone_from(&visit.refusal);
+        }
         let record = &mut self.records[visit.visitor.index()];
         record.articles += u64::from(is_article && is_well);
         let refused = visit.status == Some(StatusCode::TOO_MANY_REQUESTS);
         if record.waiting {
-            record.came_back_admitted += u64::from(!refused);
-            record.came_back_refused += u64::from(refused);
+            record.then_admitted += u64::from(!refused);
+            record.then_refused += u64::from(refused);
         }
         record.waiting = refused && visit.retry_after.is_some();
         if let Some(wait) = visit.retry_after {

@@ -35,11 +35,11 @@ impl Terminal {
         self.size().0
     }
 
-    /// Prints below whatever is there.
+    /// Prints below whatever is there. Long lines are left to the terminal, so that they can be copied whole.
     pub(super) fn print(&mut self, lines: &[Line]) -> io::Result<()> {
-        let (width, mut out) = (self.width(), io::stdout().lock());
+        let mut out = io::stdout().lock();
         for line in lines {
-            writeln!(out, "{}", line.render(width, self.colour))?;
+            writeln!(out, "{}", line.render(usize::MAX, self.colour))?;
         }
         self.drawn = 0;
         out.flush()

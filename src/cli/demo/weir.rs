@@ -11,12 +11,13 @@ use anyhow::Context as _;
 use super::cast::Visitor;
 use super::limits::LimitLabels;
 use super::tally::{Decided, Fate};
-use super::visitors::Browser;
+use super::visitors::{Addresses, Browser};
 use crate::admin::{self, Admin, Readiness};
 use crate::clock::Clock;
 use crate::config;
 use crate::logs::access::{AccessLog, AccessRecord};
 use crate::metrics::{Metrics, RequestDecision};
+use crate::policy::Policy;
 use crate::proxy::{Options, Proxy};
 use crate::time::WallTime;
 
@@ -39,16 +40,14 @@ pub(super) struct Weir {
 
 impl Weir {
     /// Starts the proxy in front of `app`, on threads of its own, and the admin listener on this runtime.
-    pub(super) fn start(app: SocketAddr, clock: Clock) -> anyhow::Result<Self> {
-        let text = CONFIG.replace(APP_PLACEHOLDER, &app.to_string());
-        let loaded = config::from_str("demo.toml", &text, Path::new("."))
-            .map_err(|problems| anyhow::anyhow!("its own configuration is wrong: {problems:?}"))?;
-        let limits = LimitLabels::of(&loaded.policy);
+    pub(super) fn start(app: SocketAddr, addresses: Addresses, clock: Clock) -> anyhow::Result<Self> {
+        let policy = policy(app, addresses)?;
+        let limits = LimitLabels::of(&policy);
         let metrics = Metrics::new();
         let (access_log, decisions) = AccessLog::to_channel(DECISIONS_MAX);
         let mut options = Options::new(clock, metrics.clone());
         options.access_log = Some(access_log);
-        let proxy = Arc::new(Proxy::start(loaded.policy, options).context("cannot start weir")?);
+        let proxy = Arc::new(Proxy::start(policy, options).context("cannot start weir")?);
         let address = proxy.addresses().first().copied().context("weir listens nowhere")?;
         let admin = serve_admin(&proxy, metrics).context("cannot start the admin listener")?;
         Ok(Weir { address, admin, began: clock.wall(), decisions, limits, _proxy: proxy })
@@ -69,26 +68,28 @@ impl Weir {
         &self.limits
     }
 
-    /// What `/metrics` says of decisions that were made at least once.
+    /// What `/metrics` says of refusals that were made at least once.
     pub(super) async fn metrics(&self) -> anyhow::Result<Vec<String>> {
         let mut browser = Browser::new(Ipv4Addr::LOCALHOST, self.admin, "weir-demo", "text/plain");
         let exposition = browser.get("/metrics").await?.body;
         let exposition = String::from_utf8_lossy(&exposition);
-        let told = exposition.lines().filter(|line| line.contains("decision=") && !line.ends_with(" 0"));
+        let of_refusals = ["decision=\"refused\"", "decision=\"over\""];
+        let told = exposition
+            .lines()
+            .filter(|line| of_refusals.iter().any(|label| line.contains(label)) && !line.ends_with(" 0"));
         Ok(told.map(str::to_owned).collect())
     }
 
-    /// What was decided about the visitors since this was last asked.
+    /// What was decided since this was last asked.
     pub(super) fn decisions(&self) -> Vec<Decided> {
-        self.decisions.try_iter().filter_map(|record| self.decided(&record)).collect()
+        self.decisions.try_iter().map(|record| self.decided(&record)).collect()
     }
 
-    /// Nothing for a stranger, such as a browser on the demo's port.
-    fn decided(&self, record: &AccessRecord) -> Option<Decided> {
+    fn decided(&self, record: &AccessRecord) -> Decided {
         let refusing = record.limit.as_deref().and_then(|name| self.limits.find(name));
-        Some(Decided {
+        Decided {
             at: Duration::from_millis(record.at.unix_ms.saturating_sub(self.began.unix_ms)),
-            visitor: Visitor::at(record.client)?,
+            visitor: Visitor::at(record.client),
             method: record.method.clone(),
             target: String::from_utf8_lossy(record.text.fields().target).into_owned(),
             status: record.status,
@@ -97,8 +98,17 @@ impl Weir {
                 (RequestDecision::Forwarded | RequestDecision::Cancelled, _) => Fate::Admitted,
                 _ => Fate::Failed,
             },
-        })
+        }
     }
+}
+
+fn policy(app: SocketAddr, addresses: Addresses) -> anyhow::Result<Policy> {
+    let mut text = CONFIG.replace(APP_PLACEHOLDER, &app.to_string());
+    if addresses == Addresses::Announced {
+        text = text.replace("[listen]", "[listen]\ntrusted_proxies = [\"127.0.0.1/32\"]");
+    }
+    let loaded = config::from_str("demo.toml", &text, Path::new("."));
+    Ok(loaded.map_err(|problems| anyhow::anyhow!("its own configuration is wrong: {problems:?}"))?.policy)
 }
 
 fn serve_admin(proxy: &Arc<Proxy>, metrics: Metrics) -> std::io::Result<SocketAddr> {
@@ -118,4 +128,28 @@ fn serve_admin(proxy: &Arc<Proxy>, metrics: Metrics) -> std::io::Result<SocketAd
     };
     tokio::spawn(admin::serve(listener, Arc::new(admin), std::future::pending()));
     Ok(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::ServerAddress;
+
+    /// Promise: the demo's configuration is valid, sends requests to the sample site and nowhere else, and
+    /// believes forwarded addresses only where visitors have none of their own.
+    #[test]
+    fn the_configuration_is_valid() {
+        let app = SocketAddr::from((Ipv4Addr::LOCALHOST, 4321));
+        for (addresses, is_trusted) in [(Addresses::Own, false), (Addresses::Announced, true)] {
+            let policy = policy(app, addresses).unwrap();
+            let servers: Vec<_> =
+                policy.upstreams.iter().flat_map(|u| &u.servers).map(|s| &s.address).collect();
+            assert_eq!(servers, [&ServerAddress::Ip(app)]);
+            assert!(policy.without_effect.is_empty(), "{:?}", policy.without_effect);
+            for listener in &policy.listen.proxy {
+                assert!(listener.address.ip().is_loopback());
+                assert_eq!(listener.trust.covers(Ipv4Addr::LOCALHOST.into()), is_trusted);
+            }
+        }
+    }
 }

@@ -16,6 +16,8 @@ use hyper_util::rt::TokioIo;
 #[derive(Debug)]
 pub(crate) struct Browser {
     from: Ipv4Addr,
+    /// Whom to name in `X-Forwarded-For`, where nobody can have an address of their own.
+    on_behalf_of: Option<Ipv4Addr>,
     to: SocketAddr,
     agent: &'static str,
     accept: &'static str,
@@ -47,7 +49,14 @@ const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 impl Browser {
     pub(crate) fn new(from: Ipv4Addr, to: SocketAddr, agent: &'static str, accept: &'static str) -> Self {
-        Browser { from, to, agent, accept, connection: None }
+        Browser { from, on_behalf_of: None, to, agent, accept, connection: None }
+    }
+
+    /// The same, from this machine's one loopback address, speaking for another.
+    pub(in crate::cli::demo) fn on_behalf_of(mut self, client: Ipv4Addr) -> Self {
+        self.on_behalf_of = Some(client);
+        self.from = Ipv4Addr::LOCALHOST;
+        self
     }
 
     pub(crate) async fn get(&mut self, target: &str) -> Result<Reply, BrowserError> {
@@ -70,6 +79,9 @@ impl Browser {
             .header(HOST, self.to.to_string())
             .header(USER_AGENT, self.agent)
             .header(ACCEPT, self.accept);
+        if let Some(client) = self.on_behalf_of {
+            request = request.header("x-forwarded-for", client.to_string());
+        }
         if form.is_some() {
             request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::{Browser, Stage};
+use super::Stage;
 use crate::cli::demo::cast::Visitor;
 use crate::cli::demo::site::Library;
 
@@ -15,7 +15,7 @@ const PACE: Duration = Duration::from_millis(50);
 /// Crawls until it has every article or weir's part is over.
 pub(super) async fn crawl(stage: Stage) {
     let library = Library::new();
-    let mut browser = Browser::new(Visitor::Crawler.address(), stage.weir, AGENT, ACCEPT);
+    let mut browser = stage.browser(Visitor::Crawler, AGENT, ACCEPT);
     stage.visit(Visitor::Crawler, &mut browser, "/sitemap.xml").await;
     for article in library.all() {
         let page = format!("/articles/{}", article.slug);

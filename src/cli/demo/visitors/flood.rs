@@ -6,7 +6,7 @@ use fastrand::Rng;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use super::{Browser, Stage};
+use super::Stage;
 use crate::cli::demo::cast::{Phase, Visitor};
 
 const AGENT: &str = "python-requests/2.32";
@@ -28,7 +28,7 @@ async fn pour(stage: Stage, connection: u32) {
     for part in [Phase::Flood, Phase::WithoutWeir] {
         stage.until(part).await;
         tokio::time::sleep(PACE * connection / CONNECTIONS).await;
-        let mut browser = Browser::new(Visitor::Flood.address(), stage.destination(), AGENT, ACCEPT);
+        let mut browser = stage.browser(Visitor::Flood, AGENT, ACCEPT);
         let mut pace = tokio::time::interval(PACE);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stage.phase() == part {

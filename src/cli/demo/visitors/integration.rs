@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::{Browser, Stage};
+use super::Stage;
 use crate::cli::demo::cast::Visitor;
 
 const AGENT: &str = "acme-sync/2.1";
@@ -14,7 +14,7 @@ const BETWEEN_PAGES: Duration = Duration::from_millis(150);
 
 /// Polls until weir's part is over.
 pub(super) async fn poll(stage: Stage) {
-    let mut browser = Browser::new(Visitor::Integration.address(), stage.weir, AGENT, ACCEPT);
+    let mut browser = stage.browser(Visitor::Integration, AGENT, ACCEPT);
     for page in (1..=PAGES).cycle() {
         let target = format!("/api/v1/articles?page={page}&per_page=20");
         loop {

@@ -9,9 +9,10 @@ mod flood;
 mod integration;
 mod reader;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::StatusCode;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -32,6 +33,8 @@ pub(super) struct Visit {
     /// `None`: no whole response came.
     pub status: Option<StatusCode>,
     pub retry_after: Option<Duration>,
+    /// The body of a refusal.
+    pub refusal: Option<Bytes>,
 }
 
 /// What every script is given.
@@ -43,7 +46,24 @@ pub(super) struct Stage {
     pub weir: SocketAddr,
     /// The app's own address, for what goes past weir.
     pub app: SocketAddr,
+    pub addresses: Addresses,
     pub visits: mpsc::Sender<Visit>,
+}
+
+/// How weir tells the visitors apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Addresses {
+    /// Each connects from a loopback address of its own.
+    Own,
+    /// All connect from 127.0.0.1, which weir trusts to name them: only Linux lends out all of 127.0.0.0/8.
+    Announced,
+}
+
+impl Addresses {
+    pub(super) fn of_this_machine() -> Self {
+        let lends = |visitor: Visitor| TcpListener::bind((visitor.address(), 0)).is_ok();
+        if Visitor::ALL.into_iter().all(lends) { Addresses::Own } else { Addresses::Announced }
+    }
 }
 
 /// Sends everyone on their way. They stop by themselves, or when the set is dropped.
@@ -74,9 +94,14 @@ impl Stage {
         self.phase() == Phase::WithoutWeir
     }
 
-    /// Where requests go at the moment.
-    fn destination(&self) -> SocketAddr {
-        if self.weir_has_left() { self.app } else { self.weir }
+    /// A client for a visitor, to wherever requests go at the moment.
+    fn browser(&self, visitor: Visitor, agent: &'static str, accept: &'static str) -> Browser {
+        let to = if self.weir_has_left() { self.app } else { self.weir };
+        let browser = Browser::new(visitor.address(), to, agent, accept);
+        match self.addresses {
+            Addresses::Own => browser,
+            Addresses::Announced => browser.on_behalf_of(visitor.address()),
+        }
     }
 
     /// Asks, and reports how it went.
@@ -98,7 +123,10 @@ impl Stage {
             target: target.to_owned(),
             took: self.clock.now().since(begun),
             status: reply.as_ref().map(|reply| reply.status),
-            retry_after: reply.and_then(|reply| reply.retry_after),
+            retry_after: reply.as_ref().and_then(|reply| reply.retry_after),
+            refusal: reply
+                .filter(|reply| reply.status == StatusCode::TOO_MANY_REQUESTS)
+                .map(|reply| reply.body),
         };
         // The receiver is gone only when the demo is over, and then nobody wants to know.
         let _ = self.visits.send(visit.clone()).await;

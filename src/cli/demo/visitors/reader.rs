@@ -24,7 +24,7 @@ pub(super) async fn read(stage: Stage) {
     let mut cached = HashSet::new();
     for part in [Phase::Calm, Phase::WithoutWeir] {
         stage.until(part).await;
-        let mut browser = Browser::new(Visitor::Reader.address(), stage.destination(), AGENT, ACCEPT);
+        let mut browser = stage.browser(Visitor::Reader, AGENT, ACCEPT);
         let mut article = rng.usize(..library.all().len());
         let mut pages = 0;
         visit_page(&stage, &mut browser, &mut cached, "/", None).await;
