@@ -2,11 +2,14 @@
 #![cfg(feature = "proxy")]
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use weir::metrics::definitions::{ALL, DURATION_BOUNDS, Definition, Kind, OVERHEAD_BOUNDS};
 
 const PAGE: &str = include_str!("../docs/metrics.md");
 const RULES: &str = include_str!("../deploy/prometheus/weir.rules.yml");
+const SCRAPE: &str = include_str!("../deploy/prometheus/prometheus.yml");
+const CONFIG: &str = include_str!("../config/weir.toml");
 
 /// Promise: docs/metrics.md lists exactly the metrics there are, each with its kind, labels and meaning.
 #[test]
@@ -76,6 +79,24 @@ fn the_rules_name_metrics_that_exist() {
         let base = word.strip_suffix("_bucket").unwrap_or(word);
         assert!(names.contains(base), "weir.rules.yml names {word}, which does not exist");
     }
+}
+
+/// Promise: the shipped Prometheus configuration scrapes the admin listener of the shipped configuration.
+#[test]
+fn prometheus_scrapes_where_weir_listens() {
+    let admin = CONFIG.lines().find_map(|line| line.strip_prefix("admin = ")).unwrap();
+    assert!(SCRAPE.contains(&format!("targets: [{admin}]")), "prometheus.yml does not scrape {admin}");
+}
+
+/// Promise: Prometheus loads the shipped configuration and rules.
+#[test]
+fn promtool_accepts_the_configuration() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/prometheus/prometheus.yml");
+    let Ok(said) = Command::new("promtool").args(["check", "config", file]).output() else {
+        eprintln!("SKIPPED: promtool is not installed");
+        return;
+    };
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
 }
 
 fn row(metric: &Definition) -> String {

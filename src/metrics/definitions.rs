@@ -73,11 +73,11 @@ metrics! {
         "Requests judged by a limit, by the mode in force and whether they were within it or over it.";
 
     UPSTREAM_REQUESTS = Counter "weir_upstream_requests_total" ["upstream"]
-        "Requests sent to a server of the upstream that ended, well or not.";
+        "Requests that had a place at the upstream and ended, well or not.";
     UPSTREAM_SECONDS = Counter "weir_upstream_seconds_total" ["upstream"]
         "Time that requests spent waiting for the upstream.";
     UPSTREAM_IN_FLIGHT = Gauge "weir_upstream_requests_in_flight" ["upstream"]
-        "Requests now at a server of the upstream.";
+        "Requests that have a place at the upstream now.";
     UPSTREAM_CONNECTIONS_OPENED = Counter "weir_upstream_connections_opened_total" ["upstream"]
         "Connections made to servers of the upstream.";
     UPSTREAM_CONNECTIONS_REUSED = Counter "weir_upstream_connections_reused_total" ["upstream"]
