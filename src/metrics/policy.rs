@@ -128,6 +128,13 @@ impl UpstreamMetrics {
         self.add(UpstreamCell::Ejections, 1);
     }
 
+    /// A request waits for a place for as long as the guard lives, so that one whose client leaves meanwhile is
+    /// not counted for ever.
+    pub fn queued(&self) -> Queued<'_> {
+        self.add(UpstreamCell::Queued, 1);
+        Queued(self)
+    }
+
     /// A request begins to wait for a place. Ends with [`queue_left`](Self::queue_left), whatever happens.
     pub fn queue_joined(&self) {
         self.add(UpstreamCell::Queued, 1);
@@ -182,6 +189,17 @@ impl UpstreamMetrics {
         if self.servers.swap(count as u64, Relaxed) != count as u64 {
             self.set_servers_healthy(count);
         }
+    }
+}
+
+/// A request's stay in the queue of an upstream.
+#[derive(Debug)]
+#[must_use]
+pub struct Queued<'a>(&'a UpstreamMetrics);
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.0.queue_left();
     }
 }
 
