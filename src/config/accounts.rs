@@ -39,7 +39,7 @@ fn account(item: Item<'_>) -> Option<Account> {
         .map(|id| i.at(id))
     });
     Some(Account {
-        plan: table.read("plan", |i| i.text("the name of a plan").map(|t| i.at(t.to_owned()))),
+        plan: table.read("plan", |i| i.text_at("the name of a plan")),
         credentials: table.read("credentials", |i| i.one_or_list(credential)).unwrap_or_default(),
         id: id?,
     })

@@ -63,7 +63,7 @@ fn detector(name: &At<String>, item: Item<'_>) -> Option<Detector> {
     }
     let table = item.table(&DETECTOR)?;
     Some(Detector {
-        clause: table.read("clause", |i| i.text("the id of a clause").map(|t| i.at(t.to_owned()))),
+        clause: table.read("clause", |i| i.text_at("the id of a clause")),
         mode: table.read("mode", |i| i.word(MODES)),
         behaviour: At::new(behaviour?, name.place),
     })

@@ -43,6 +43,6 @@ pub(super) fn read_state(item: Item<'_>) -> Option<State> {
     let table = item.table(&STATE)?;
     Some(State {
         memory: table.read("memory", |i| i.bytes(MEMORY_MIN..=MEMORY_MAX)),
-        path: table.read("path", |i| i.text("a file's name").map(|t| i.at(t.to_owned()))),
+        path: table.read("path", |i| i.text_at("a file's name")),
     })
 }

@@ -37,7 +37,7 @@ pub(super) fn read(item: Item<'_>) -> Option<Identity> {
         account: table
             .read("account", |i| i.one_or_list(|i| credential(i).map(|c| i.at(c))))
             .unwrap_or_default(),
-        accounts_file: table.read("accounts_file", |i| i.text("a file's name").map(|t| i.at(t.to_owned()))),
+        accounts_file: table.read("accounts_file", |i| i.text_at("a file's name")),
         learn_account_from: table.read("learn_account_from", |i| {
             i.parse("the name of a response header", |t| t.parse().ok()).map(|name| i.at(name))
         }),

@@ -132,12 +132,12 @@ pub(super) fn read(item: Item<'_>) -> Vec<Limit> {
 fn limit(item: Item<'_>) -> Option<Limit> {
     const KEY: &str = "what is counted by, such as [\"client\"] or [\"account\", \"upstream\"]";
     let table = item.table(&LIMIT)?;
-    let name = table.require("name", "a name of its own", |i| i.text("a name").map(|t| i.at(t.to_owned())));
+    let name = table.require("name", "a name of its own", |i| i.name());
     let key = table.require("key", KEY, key);
     let numbers = numbers(&table);
     require_one_number(&table, &numbers);
     Some(Limit {
-        clause: table.read("clause", |i| i.text("the id of a clause").map(|t| i.at(t.to_owned()))),
+        clause: table.read("clause", |i| i.text_at("the id of a clause")),
         matches: table.read("match", matches).unwrap_or_default(),
         numbers,
         algorithm: table.read("algorithm", |i| {
@@ -167,7 +167,7 @@ fn rate(item: Item<'_>) -> Option<At<Rate>> {
     let text = item.text(RATE)?;
     match units::rate(text) {
         Ok(rate) => Some(item.at(rate)),
-        Err(why) => item.refuse(format!("`{}` cannot be \"{text}\": {why}", item.key), RATE),
+        Err(why) => item.refuse(format!("`{}` cannot be {text:?}: {why}", item.key), RATE),
     }
 }
 
@@ -222,8 +222,7 @@ fn key_part(item: Item<'_>) -> Option<KeyPart> {
         return Some(part.clone());
     }
     let names = KEY_PARTS.iter().map(|(name, _)| *name).chain(["header:NAME"]);
-    item.problems
-        .add(Diagnostic::error(item.place, format!("`key` cannot be \"{text}\"")).one_of(text, names));
+    item.problems.add(Diagnostic::error(item.place, format!("`key` cannot be {text:?}")).one_of(text, names));
     None
 }
 

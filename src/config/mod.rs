@@ -159,7 +159,7 @@ impl Config {
 }
 
 fn policy_file(item: Item<'_>) -> Option<At<String>> {
-    item.table(&POLICY)?.read("file", |i| i.text("a file's name").map(|t| i.at(t.to_owned())))
+    item.table(&POLICY)?.read("file", |i| i.text_at("a file's name"))
 }
 
 /// `version` of any file: 1, or nothing.

@@ -51,7 +51,7 @@ fn agreement(account: At<String>, item: Item<'_>) -> Option<Agreement> {
     let table = item.table(&AGREEMENT)?;
     Some(Agreement {
         account,
-        plan: table.read("plan", |i| i.text("the name of a plan").map(|t| i.at(t.to_owned()))),
+        plan: table.read("plan", |i| i.text_at("the name of a plan")),
         reference: table.read("reference", |i| i.text("where it is agreed").map(str::to_owned)),
         limits: overrides(&table),
     })

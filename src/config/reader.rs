@@ -73,8 +73,7 @@ impl<'a> Table<'a> {
             let name = key.get_ref();
             if !kind.keys.contains(&name.as_ref()) {
                 let place = Place { file: place.file, start: key.span().start, end: key.span().end };
-                let message = format!("unknown key `{name}` in {}", kind.title);
-                problems.add(Diagnostic::error(place, message).one_of(name, kind.keys.iter().copied()));
+                problems.add(unknown_key(name, place, kind));
             }
         }
         Table { kind, entries, place, problems }
@@ -122,7 +121,7 @@ impl<'a> Item<'a> {
     pub(super) fn table(&self, kind: &'static TableKind) -> Option<Table<'a>> {
         match self.value {
             DeValue::Table(entries) => Some(Table::new(entries, self.place, kind, self.problems)),
-            _ => self.wrong_type("a table"),
+            _ => self.wrong_type(if kind.title.starts_with('[') { kind.title } else { "a table" }),
         }
     }
 
@@ -137,10 +136,21 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// A string that is not empty, and its place.
+    pub(super) fn text_at(&self, expected: &str) -> Option<At<String>> {
+        self.text(expected).map(|text| self.at(text.to_owned()))
+    }
+
+    /// A name of the operator's choosing, for messages and metrics.
+    pub(super) fn name(&self) -> Option<At<String>> {
+        let name = self.parse(NAME, |text| is_name(text).then(|| text.to_owned()))?;
+        Some(self.at(name))
+    }
+
     /// A string that `parse` understands.
     pub(super) fn parse<T>(&self, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let text = self.text(expected)?;
-        parse(text).or_else(|| self.refuse(format!("`{}` cannot be \"{text}\"", self.key), expected))
+        parse(text).or_else(|| self.refuse(format!("`{}` cannot be {text:?}", self.key), expected))
     }
 
     pub(super) fn boolean(&self) -> Option<bool> {
@@ -152,7 +162,11 @@ impl<'a> Item<'a> {
 
     /// A whole number in a range.
     pub(super) fn whole<N: TryFrom<u64>>(&self, range: RangeInclusive<u64>) -> Option<N> {
-        let expected = format!("a whole number from {} to {}", range.start(), range.end());
+        let expected = if range.start() == range.end() {
+            format!("the number {}", range.start())
+        } else {
+            format!("a whole number from {} to {}", range.start(), range.end())
+        };
         let DeValue::Integer(integer) = self.value else {
             return self.wrong_type(&expected);
         };
@@ -173,7 +187,7 @@ impl<'a> Item<'a> {
         if let Some((_, value)) = words.iter().find(|(name, _)| name == text) {
             return Some(*value);
         }
-        let message = format!("`{}` cannot be \"{text}\"", self.key);
+        let message = format!("`{}` cannot be {text:?}", self.key);
         self.problems.add(Diagnostic::error(self.place, message).one_of(text, names()));
         None
     }
@@ -220,6 +234,10 @@ impl<'a> Item<'a> {
 
     /// Every table of an array of tables that can be read at all; the others are reported and left out.
     pub(super) fn tables<T>(&self, count_max: usize, read: impl Fn(Item<'a>) -> Option<T>) -> Vec<T> {
+        if !self.is_array() {
+            let expected = format!("[[{}]], in double brackets, once for each", self.key);
+            return self.wrong_type(&expected).unwrap_or_default();
+        }
         let tables = self.list(|item| Some(read(item))).unwrap_or_default();
         if tables.len() > count_max {
             let message = format!("there are {} of `{}`", tables.len(), self.key);
@@ -236,13 +254,17 @@ impl<'a> Item<'a> {
     /// The entries of a table whose keys are the operator's own names, in the order of the file.
     pub(super) fn entries(&self) -> Option<Vec<(At<String>, Item<'a>)>> {
         let DeValue::Table(table) = self.value else {
-            return self.wrong_type("a table");
+            return self.wrong_type(&format!("[{}.NAME], once for each", self.key));
         };
         let mut entries: Vec<_> = table
             .iter()
             .map(|(key, value)| {
                 let item = Item::new(key.get_ref(), value, self.place.file, self.problems);
                 let place = Place { file: self.place.file, start: key.span().start, end: key.span().end };
+                if !is_name(key.get_ref()) {
+                    let message = format!("{:?} cannot be a name", key.get_ref());
+                    self.problems.add(Diagnostic::error(place, message).expected(NAME));
+                }
                 (At::new(key.get_ref().to_string(), place), item)
             })
             .collect();
@@ -272,5 +294,24 @@ impl<'a> Item<'a> {
             DeValue::Table(_) => "a table",
         };
         self.refuse(format!("`{}` cannot be {found}", self.key), expected)
+    }
+}
+
+const NAME: &str = "a name of at most 128 bytes without control characters";
+
+/// Names stand in metrics, headers and terminals.
+fn is_name(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// Offers the nearest key of the table, or else the table to which the key belongs.
+fn unknown_key(name: &str, place: Place, kind: &TableKind) -> Diagnostic {
+    let unknown = Diagnostic::error(place, format!("unknown key `{name}` in {}", kind.title))
+        .one_of(name, kind.keys.iter().copied());
+    match super::TABLES.iter().find(|other| other.keys.contains(&name)) {
+        Some(owner) if unknown.help.is_none() => {
+            unknown.help(format!("`{name}` is a key of {}", owner.title))
+        }
+        _ => unknown,
     }
 }

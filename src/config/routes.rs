@@ -50,9 +50,9 @@ fn route(item: Item<'_>) -> Option<Route> {
     let table = item.table(&ROUTE)?;
     let path = table.require("path", PATH, template);
     Some(Route {
-        name: table.read("name", |i| i.text("a name").map(|t| i.at(t.to_owned()))),
+        name: table.read("name", |i| i.name()),
         host: table.read("host", host),
-        upstream: table.read("upstream", |i| i.text("the name of an upstream").map(|t| i.at(t.to_owned()))),
+        upstream: table.read("upstream", |i| i.text_at("the name of an upstream")),
         weight: table.read("weight", |i| i.whole(1..=WEIGHT_MAX).map(|n| i.at(n))),
         priority: table.read("priority", |i| {
             i.word(&[("batch", Priority::Batch), ("normal", Priority::Normal), ("high", Priority::High)])

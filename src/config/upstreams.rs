@@ -115,9 +115,7 @@ fn upstream(name: At<String>, item: Item<'_>) -> Option<Upstream> {
         max_connections: connections(&table),
         capacity_concurrency: table
             .read("capacity", |i| i.table(&CAPACITY)?.read("concurrency", |i| i.whole(1..=CONCURRENCY_MAX))),
-        third_party: table.read("third_party", |i| {
-            i.text("whose it is, such as \"sms provider\"").map(|t| i.at(t.to_owned()))
-        }),
+        third_party: table.read("third_party", |i| i.text_at("whose it is, such as \"sms provider\"")),
         queue: table.read("queue", queue).unwrap_or_default(),
         ejection: table.read("ejection", ejection).unwrap_or_default(),
         health_check: table.read("health_check", health_check),
