@@ -62,7 +62,7 @@ pub struct Refusal {
 pub struct Decision {
     pub verdict: Verdict,
     /// Every limit that applied, in file order, for the metrics.
-    pub checks: SmallVec<[LimitCheck; 4]>,
+    pub checks: SmallVec<[LimitCheck; 10]>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,16 +18,16 @@ pub(super) fn decide(table: &Table, binding: &Binding, facts: &Facts<'_>) -> (De
     let ceiling = if binding.never_refuses(facts) { Mode::Shadow } else { Mode::Enforce };
     let mut trials: Trials<'_> =
         binding.applicable(facts).map(|limit| Trial::new(limit, facts, ceiling)).collect();
-    let concerns = |kind| trials.iter().any(|trial| trial.limit.principal == kind);
-    let needs = Needs {
-        client: concerns(PrincipalKind::Client).then_some(facts.client),
-        everyone: concerns(PrincipalKind::Everyone),
-    };
+    let count = |kind| trials.iter().filter(|trial| trial.limit.principal == kind).count();
+    let (of_client, of_everyone) = (count(PrincipalKind::Client), count(PrincipalKind::Everyone));
+    let needs = Needs { client: (of_client > 0).then_some(facts.client), everyone: of_everyone > 0 };
     if needs.client.is_none() && !needs.everyone {
         return (Decision { verdict: Verdict::Forward, checks: SmallVec::new() }, Places::new());
     }
     let (verdict, places) = table.with(needs, |mut records| {
         let known = records.len();
+        records.client.expect(of_client);
+        records.everyone.expect(of_everyone);
         ask(&mut trials, &mut records, facts.at);
         let verdict = verdict(&trials);
         let places = match verdict {

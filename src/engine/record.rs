@@ -43,6 +43,14 @@ impl Record {
         self.slots.len()
     }
 
+    /// Makes room for so many cells at once, in a record that has none yet.
+    pub(super) fn expect(&mut self, cells: usize) {
+        if self.slots.capacity() == 0 && cells > 0 {
+            self.slots.reserve_exact(cells);
+            self.measure();
+        }
+    }
+
     /// Where the cell of a slot is; a new one where there is none. It is often at `guess`.
     pub(super) fn find(&mut self, key: SlotKey, guess: usize, rule: &Rule) -> usize {
         if self.slots.get(guess).is_some_and(|slot| slot.key == key) {

@@ -54,7 +54,7 @@ pub struct SlidingCell {
     used: u64,
     /// The latest time this cell was given.
     seen: u64,
-    /// The window of the rule it was last charged by.
+    /// The window of the rule it was last asked by.
     window: u64,
     /// The oldest entry, in place: one request from a client that never returns costs no allocation.
     /// No units: the cell is empty.
@@ -81,7 +81,6 @@ impl SlidingCell {
     }
 
     pub fn charge(&mut self, rule: &SlidingRule, cost: u64) {
-        self.window = rule.window;
         if cost > 0 {
             self.used = self.used.saturating_add(cost);
             self.push(Entry { stamp: rule.round_up(self.seen), units: cost }, rule);
@@ -103,6 +102,7 @@ impl SlidingCell {
     /// Moves to `now`, never backwards, and forgets what is back.
     fn advance(&mut self, rule: &SlidingRule, now: Moment) {
         self.seen = self.seen.max(now.as_nanos());
+        self.window = rule.window;
         while self.oldest.units > 0 && self.oldest.stamp.saturating_add(rule.window) <= self.seen {
             self.used = self.used.saturating_sub(self.oldest.units);
             self.oldest = self.newer.pop_front().unwrap_or_default();
@@ -156,6 +156,71 @@ impl SlidingCell {
                 newest.units = newest.units.saturating_add(entry.units);
             } else {
                 self.newer.push_back(entry);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(units: u64, window: u64) -> SlidingRule {
+        SlidingRule::new(NonZeroU64::new(units).unwrap(), Duration::from_nanos(window))
+    }
+
+    fn take(cell: &mut SlidingCell, rule: &SlidingRule, cost: u64, at: u64) -> Check {
+        let check = cell.check(rule, cost, Moment::from_nanos(at));
+        if check.is_within() {
+            cell.charge(rule, cost);
+        }
+        check
+    }
+
+    fn wait(ns: u64) -> Check {
+        Check::Over { retry_after: Some(Duration::from_nanos(ns)) }
+    }
+
+    /// Promise: a window is half open: what was taken at `t` is back at `t + W`, not before.
+    #[test]
+    fn units_come_back_one_by_one() {
+        let (rule, mut cell) = (rule(2, 100), SlidingCell::default());
+        assert_eq!(take(&mut cell, &rule, 1, 10), Check::Within);
+        assert_eq!(take(&mut cell, &rule, 1, 60), Check::Within);
+        assert_eq!(take(&mut cell, &rule, 1, 109), wait(1));
+        assert_eq!(take(&mut cell, &rule, 2, 109), wait(51));
+        assert_eq!(take(&mut cell, &rule, 1, 110), Check::Within);
+        assert_eq!(take(&mut cell, &rule, 3, 110), Check::Over { retry_after: None });
+    }
+
+    /// Promise: a client that asks once costs no allocation.
+    #[test]
+    fn one_request_allocates_nothing() {
+        let (rule, mut cell) = (rule(1000, 100), SlidingCell::default());
+        take(&mut cell, &rule, 1, 10);
+        assert_eq!(cell.heap_bytes(), 0);
+    }
+
+    /// Promise: a window made longer by a reload counts what the cell still knows, and the cell is not idle
+    /// before that is back.
+    #[test]
+    fn a_longer_window_counts_at_once() {
+        let (short, long, mut cell) = (rule(1, 100), rule(1, 1000), SlidingCell::default());
+        take(&mut cell, &short, 1, 10);
+        assert_eq!(take(&mut cell, &long, 1, 510), wait(500));
+        assert!(!cell.is_idle(Moment::from_nanos(1009)));
+        assert!(cell.is_idle(Moment::from_nanos(1010)));
+    }
+
+    /// Promise: times and numbers at the edge of 64 bits are answered, never a panic, and never a free unit.
+    #[test]
+    fn extremes_do_not_overflow() {
+        for rule in [rule(u64::MAX, u64::MAX), rule(1, u64::MAX), rule(u64::MAX, 0)] {
+            let mut cell = SlidingCell::default();
+            for at in [0, u64::MAX - 1, u64::MAX, 7] {
+                for cost in [0, 1, u64::MAX] {
+                    take(&mut cell, &rule, cost, at);
+                }
             }
         }
     }

@@ -1,9 +1,11 @@
 //! The state is bounded, and what matters in it outlasts a flood.
 
 use weir::engine::Engine;
+use weir::facts::Facts;
+use weir::policy::RouteId;
 
 use crate::admits;
-use crate::policy::{get, limits, per_client, sliding};
+use crate::policy::{get, limits, per_client, policy, route, sliding};
 
 const FLOOD: u32 = 200_000;
 
@@ -37,4 +39,25 @@ fn growing_records_stay_within_the_bound() {
         assert!(engine.stats().bytes <= 1 << 20);
     }
     assert!(engine.stats().evictions > 0);
+}
+
+/// Promise 2: a record holds cells of what its client does lately, not of every route it ever visited, and not
+/// of limits that are gone; those that still count are kept.
+#[test]
+fn idle_cells_are_forgotten() {
+    let engine = Engine::new(1 << 20);
+    let mut limit = per_client("a", sliding(2, 100));
+    limit.key.per_route = true;
+    let mut routes = policy(vec![limit]);
+    routes.routes = (0..300).map(|n| route(&format!("/{n}"), 1)).collect();
+    let binding = engine.bind(routes.into());
+    let visit = |route, at| admits(&engine, &binding, &Facts { route: RouteId(route), ..get(1, at) });
+    for (route, at) in (0..300).zip((0..).step_by(200)) {
+        assert!(visit(route, at));
+        assert!(visit(route, at));
+        assert!(engine.stats().bytes < 2048, "{} bytes", engine.stats().bytes);
+    }
+    let last = 299 * 200;
+    assert!(visit(0, last + 50));
+    assert!(!visit(299, last + 50));
 }
