@@ -34,8 +34,29 @@ pub fn init(log: &Log) -> Result<(), LogError> {
     let format = log.format.unwrap_or(if terminal { LogFormat::Human } else { LogFormat::Json });
     let lines = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter);
     match format {
-        LogFormat::Human => lines.with_ansi(terminal).with_target(false).finish().try_init()?,
+        LogFormat::Human => {
+            lines.with_ansi(terminal && !colour_is_unwanted()).with_target(false).finish().try_init()?
+        }
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init()?,
     }
     Ok(())
+}
+
+/// Whether the user asked every program for no colour (no-color.org).
+fn colour_is_unwanted() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Promise: a level that is none is refused by name, before anything is set up.
+    #[test]
+    fn a_wrong_level_is_refused() {
+        let log = Log { format: None, level: "weir=loud".to_owned(), access: None };
+        let error = init(&log).unwrap_err();
+        assert!(matches!(error, LogError::Level { .. }));
+        assert!(error.to_string().contains("weir=loud"), "{error}");
+    }
 }
