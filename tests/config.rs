@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use http::Method;
 use weir::config::{self, Diagnostics, Loaded, TABLES};
-use weir::policy::{Bound, Policy, describe::describe};
+use weir::policy::{Bound, ForwardedHeader, Policy, describe::describe};
 use weir::remedy::Mode;
 
 /// Every bad file in tests/config_bad has a file beside it that says what its author must be told: where, the
@@ -158,6 +159,54 @@ fn what_has_no_effect_is_named() {
             "standing"
         ]
     );
+}
+
+/// Promise: what was written is what runs: bounds, keys and matches.
+#[test]
+fn limits_run_as_written() {
+    let limits = "\
+        [[limits]]\nname = \"paced\"\nkey = [\"everyone\"]\nrate = \"1M/30d\"\nalgorithm = \"gcra\"\n\
+        [[limits]]\nname = \"burst\"\nkey = [\"route\"]\nrate = \"600/min\"\nalgorithm = \"gcra\"\nburst = 50\n\
+        [[limits]]\nname = \"flight\"\nkey = [\"client\", \"upstream\", \"method\"]\nconcurrency = 8\n\
+        match = { path = [\"/a/*\", \"/b\"], method = \"GET\", host = \"*.Example.COM\" }\nclause = \"dos\"\n";
+    let policy = load_text(&format!("{MINIMAL}{limits}")).policy;
+    let [_, paced, burst, flight] = policy.limits.as_slice() else { panic!("{:?}", policy.limits) };
+
+    let month = Duration::from_secs(30 * 24 * 60 * 60);
+    let units = 1_000_000.try_into().unwrap();
+    assert_eq!(paced.bound, Bound::Gcra { units, window: month, burst: 1.try_into().unwrap() });
+    assert_eq!(paced.key.parts(), ["everyone"]);
+    let (units, window) = (600.try_into().unwrap(), Duration::from_secs(60));
+    assert_eq!(burst.bound, Bound::Gcra { units, window, burst: 50.try_into().unwrap() });
+    assert_eq!(burst.key.parts(), ["everyone", "route"]);
+
+    assert_eq!(flight.bound, Bound::Concurrency { requests: 8.try_into().unwrap() });
+    assert_eq!(flight.key.parts(), ["client", "upstream", "method"]);
+    assert_eq!(policy.clause(flight.clause).id, "dos");
+    assert!(flight.matches.covers(&Method::HEAD, "a.example.com", "/a/x"));
+    assert!(flight.matches.covers(&Method::GET, "a.example.com", "/b"));
+    assert!(!flight.matches.covers(&Method::POST, "a.example.com", "/b"));
+    assert!(!flight.matches.covers(&Method::GET, "example.com", "/b"));
+    assert!(!flight.matches.covers(&Method::GET, "a.example.com", "/c"));
+}
+
+/// Promise: a listener's own words go before those of `[listen]`, and only for it.
+#[test]
+fn listeners_differ_in_whom_they_trust() {
+    let text = "\
+        [listen]\ntrusted_proxies = [\"10.0.0.0/8\", \"192.0.2.1\"]\nproxy = [\"127.0.0.1:1\", \
+        { address = \"127.0.0.1:2\", trusted_proxies = [] }, \
+        { address = \"[::1]:3\", forwarded_header = \"CF-Connecting-IP\" }]\n\
+        [upstreams.app]\nservers = [\"127.0.0.1:3000\"]\n";
+    let listeners = load_text(text).policy.listen.proxy;
+    let [plain, alone, other] = listeners.as_slice() else { panic!("{listeners:?}") };
+    assert!(plain.trust.covers("10.1.2.3".parse().unwrap()));
+    assert!(plain.trust.covers("::ffff:192.0.2.1".parse().unwrap()));
+    assert!(!plain.trust.covers("192.0.2.2".parse().unwrap()));
+    assert_eq!(plain.trust.header, ForwardedHeader::XForwardedFor);
+    assert!(!alone.trust.covers("10.1.2.3".parse().unwrap()));
+    assert!(other.trust.covers("10.1.2.3".parse().unwrap()));
+    assert_eq!(other.trust.header, ForwardedHeader::Single("cf-connecting-ip".parse().unwrap()));
 }
 
 /// Promise: what can run but is probably not meant is a warning, and does not stop weir.

@@ -9,6 +9,7 @@ mod identity;
 mod limits;
 mod listen;
 mod messages;
+mod numbers;
 mod overrides;
 mod routes;
 mod upstreams;

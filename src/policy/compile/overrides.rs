@@ -1,7 +1,7 @@
 //! Plans and agreements: other numbers, for limits that exist.
 
-use super::limits;
 use super::routes::WrittenRoute;
+use super::{limits, numbers};
 use crate::config::limits::{Limit, Numbers};
 use crate::config::plans::Override;
 use crate::config::{Config, Diagnostic, Problems};
@@ -13,7 +13,9 @@ pub(super) fn check(config: &Config, rules: PathRules, routes: &[WrittenRoute], 
     for written in plans.chain(agreements) {
         if let Some(limit) = limit_of(written, config, problems) {
             check_kind(written, limit, problems);
-            limits::check_layer(limit, &written.numbers, rules, routes, problems);
+            // What is wrong with its templates was reported with the limit.
+            let matches = limits::compile_match(&limit.matches, rules, &Problems::default());
+            numbers::check(limit, &written.numbers, matches.as_ref(), routes, problems);
         }
     }
     for agreement in &config.agreements {
