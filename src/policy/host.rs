@@ -63,12 +63,24 @@ pub fn split(raw: &str) -> Result<HostPort<'_>, HostFault> {
         };
         return Ok(HostPort { name, port });
     }
-    let (name, port) = match raw.split_once(':') {
-        Some((name, digits)) => (name, Some(port(digits)?)),
+    let colon = memchr::memchr(b':', raw.as_bytes());
+    let (name, port) = match colon.and_then(|at| raw.split_at_checked(at)) {
+        Some((name, rest)) => (name, Some(port(rest.strip_prefix(':').unwrap_or_default())?)),
         None => (raw, None),
     };
     Ok(HostPort { name: check_name(name)?, port })
 }
+
+/// RFC 3986 §2.3 `unreserved`.
+const NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0_u8;
+    while b < 128 {
+        table[b as usize] = b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
+        b += 1;
+    }
+    table
+};
 
 fn check_name(name: &str) -> Result<&str, HostFault> {
     let name = name.strip_suffix('.').unwrap_or(name);
@@ -77,14 +89,11 @@ fn check_name(name: &str) -> Result<&str, HostFault> {
     }
     let mut after_dot = true;
     for b in name.bytes() {
-        let valid = match b {
-            b'.' => !after_dot,
-            _ => b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'~'),
-        };
-        if !valid {
+        let dot = b == b'.';
+        if !NAME[usize::from(b)] || (dot && after_dot) {
             return Err(HostFault::InvalidName);
         }
-        after_dot = b == b'.';
+        after_dot = dot;
     }
     if after_dot { Err(HostFault::InvalidName) } else { Ok(name) }
 }

@@ -20,11 +20,16 @@ pub(super) fn find_control(bytes: &[u8]) -> Option<usize> {
         let octets = word.try_into().map_or(0, u64::from_le_bytes);
         let below_space = octets.wrapping_sub(ONES * 0x20) & !octets;
         let delete = (octets ^ (ONES * 0x7f)).wrapping_sub(ONES) & !octets;
-        // A borrow may mark an octet above a marked one, never below: the first mark is true, but for HTAB.
-        if (below_space | delete) & HIGH != 0
-            && let Some(within) = word.iter().position(|&b| is_control(b))
-        {
-            return Some(at + within);
+        let marks = (below_space | delete) & HIGH;
+        if marks != 0 {
+            // A borrow may mark an octet above a marked one, never below: the first mark is true, but for HTAB.
+            let first = marks.trailing_zeros() as usize / 8;
+            if word.get(first).is_some_and(|&b| is_control(b)) {
+                return Some(at + first);
+            }
+            if let Some(within) = word.iter().position(|&b| is_control(b)) {
+                return Some(at + within);
+            }
         }
         at += 8;
     }
