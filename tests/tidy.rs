@@ -138,7 +138,10 @@ fn shipped_code_does_not_panic() {
     for source in sources_in(&["src"]) {
         for call in [".unwrap()", ".expect(", "panic!", "unreachable!", "todo!", "unimplemented!"] {
             for at in words(&source.shipped, call) {
-                if !exceptions.cover(&source.path, call) {
+                // A method of ours may be called so; std's is given a message.
+                let argument = source.uncommented[at + call.len()..].trim_start();
+                let is_ours = call == ".expect(" && !argument.starts_with(['"', '&']);
+                if !is_ours && !exceptions.cover(&source.path, call) {
                     findings.push(format!("{}: {call}", source.place(at)));
                 }
             }
