@@ -33,13 +33,12 @@ pub fn init(log: &Log) -> Result<(), LogError> {
     let terminal = io::stderr().is_terminal();
     let format = log.format.unwrap_or(if terminal { LogFormat::Human } else { LogFormat::Json });
     let lines = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter);
-    match format {
-        LogFormat::Human => {
-            lines.with_ansi(terminal && !colour_is_unwanted()).with_target(false).finish().try_init()?
-        }
-        LogFormat::Json => lines.json().flatten_event(true).finish().try_init()?,
-    }
-    Ok(())
+    let coloured = terminal && !colour_is_unwanted();
+    let set = match format {
+        LogFormat::Human => lines.with_ansi(coloured).with_target(false).finish().try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
+    };
+    Ok(set?)
 }
 
 /// Whether the user asked every program for no colour (no-color.org).
