@@ -17,7 +17,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 
 pub use self::labels::{QueueRejection, RequestDecision, Timeout};
-pub use self::policy::{PolicyMetrics, Queued, UpstreamMetrics};
+pub use self::policy::{PolicyMetrics, UpstreamMetrics};
 
 use self::policy::Series;
 use self::striped::{Striped, Stripes};

@@ -48,7 +48,7 @@ impl PolicyMetrics {
         }
     }
 
-    pub fn upstream(&self, id: UpstreamId) -> &UpstreamMetrics {
+    pub fn upstream(&self, id: UpstreamId) -> &Arc<UpstreamMetrics> {
         &self.upstreams[usize::from(id.0)]
     }
 }
@@ -59,6 +59,7 @@ pub struct UpstreamMetrics {
     row: Striped<{ UpstreamCell::COUNT }>,
     servers: AtomicU64,
     servers_healthy: AtomicU64,
+    queue_length: AtomicU64,
 }
 
 /// Where each number is in an upstream's row.
@@ -73,7 +74,6 @@ pub(super) enum UpstreamCell {
     Failed,
     Retries,
     Ejections,
-    Queued,
     RejectedFull,
     RejectedTimeout,
 }
@@ -128,24 +128,13 @@ impl UpstreamMetrics {
         self.add(UpstreamCell::Ejections, 1);
     }
 
-    /// A request waits for a place for as long as the guard lives, so that one whose client leaves meanwhile is
-    /// not counted for ever.
-    pub fn queued(&self) -> Queued<'_> {
-        self.add(UpstreamCell::Queued, 1);
-        Queued(self)
-    }
-
-    /// A request begins to wait for a place. Ends with [`queue_left`](Self::queue_left), whatever happens.
-    pub fn queue_joined(&self) {
-        self.add(UpstreamCell::Queued, 1);
-    }
-
-    pub fn queue_left(&self) {
-        self.row.sub(UpstreamCell::Queued as usize, 1);
-    }
-
     pub fn queue_rejected(&self, why: QueueRejection) {
         self.add(UpstreamCell::rejected(why), 1);
+    }
+
+    /// How many requests wait for a place now.
+    pub fn set_queue_length(&self, count: u32) {
+        self.queue_length.store(u64::from(count), Relaxed);
     }
 
     pub fn set_servers_healthy(&self, count: usize) {
@@ -189,17 +178,6 @@ impl UpstreamMetrics {
         if self.servers.swap(count as u64, Relaxed) != count as u64 {
             self.set_servers_healthy(count);
         }
-    }
-}
-
-/// A request's stay in the queue of an upstream.
-#[derive(Debug)]
-#[must_use]
-pub struct Queued<'a>(&'a UpstreamMetrics);
-
-impl Drop for Queued<'_> {
-    fn drop(&mut self) {
-        self.0.queue_left();
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::alarm::Alarm;
+use super::write;
 use super::head::{Fault, Fed, HeadLimits, HeadTap, Phase, Then};
 use crate::clock::Clock;
 use crate::metrics::{Metrics, Timeout};
@@ -383,7 +384,7 @@ impl AsyncWrite for ClientIo {
     ) -> Poll<io::Result<usize>> {
         let me = self.get_mut();
         ready!(me.poll_settle_interim(cx))?;
-        match Pin::new(&mut me.stream).poll_write_vectored(cx, bufs) {
+        match write::poll_write(&mut me.stream, cx, bufs) {
             Poll::Pending => me.poll_write_overdue(cx),
             done @ Poll::Ready(_) => {
                 me.write_since = None;

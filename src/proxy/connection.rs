@@ -13,9 +13,11 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+use super::alarm::Alarm;
 use super::client_io::{ClientIo, ClientSide};
 use super::forwarded::{Hop, Scheme};
 use super::head::HeadLimits;
@@ -39,6 +41,8 @@ pub struct Conn {
     pub peer: SocketAddr,
     /// What forwarding headers say of this connection.
     pub hop: Hop,
+    /// For the head of the app's response; requests of one connection come one after the other.
+    pub patience: Mutex<Alarm>,
     pub worker: usize,
     open: Arc<OpenConnections>,
 }
@@ -75,7 +79,7 @@ impl Conn {
         shared.metrics.connection_opened();
         open.count.fetch_add(1, Ordering::AcqRel);
         let hop = Hop::new(peer.ip(), Scheme::Http, &listener.trust);
-        Conn { shared, listener, side, peer, hop, worker, open }
+        Conn { shared, listener, side, peer, hop, patience: Mutex::default(), worker, open }
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Exchange {
     response_bytes: u64,
     upstream: Option<UpstreamUse>,
     completed: bool,
+    /// When the response was handed over; the clock is asked only once.
+    ended: Option<Moment>,
 }
 
 #[derive(Debug)]
@@ -55,9 +57,10 @@ impl Exchange {
         started: Moment,
         accept: Accept,
         request_id: HeaderValue,
-    ) -> Self {
+    ) -> Box<Self> {
         conn.shared.metrics.request_started();
-        Exchange {
+        // In a box from the start: it is moved from hand to hand, and is not small.
+        Box::new(Exchange {
             conn,
             live,
             started,
@@ -73,7 +76,8 @@ impl Exchange {
             response_bytes: 0,
             upstream: None,
             completed: false,
-        }
+            ended: None,
+        })
     }
 
     pub fn shared(&self) -> &Arc<Shared> {
@@ -85,7 +89,7 @@ impl Exchange {
     }
 
     /// Ends the exchange with weir's own response.
-    pub fn answer(mut self, decision: RequestDecision, notice: &Notice) -> Response<ResponseBody> {
+    pub fn answer(mut self: Box<Self>, decision: RequestDecision, notice: &Notice) -> Response<ResponseBody> {
         self.decision = decision;
         self.status = notice.status;
         self.origin = Origin::Weir;
@@ -134,8 +138,9 @@ impl Exchange {
     }
 
     /// The response was handed over whole.
-    pub fn completed(&mut self) {
+    pub fn completed(&mut self, now: Moment) {
         self.completed = true;
+        self.ended = Some(now);
     }
 
     fn final_decision(&self) -> RequestDecision {
@@ -151,7 +156,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let now = self.clock().now();
+        let now = self.ended.unwrap_or_else(|| self.clock().now());
         let (decision, total) = (self.final_decision(), now.since(self.started));
         let waited = self.upstream.as_ref().map(|u| u.waited);
         self.live.metrics.request(self.route, decision, self.status, total, waited);

@@ -1,12 +1,15 @@
 //! Sending a request to a server and waiting for the head of its response; once more, where that is safe.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
-use tokio::time::{Instant, sleep_until};
 
+use super::alarm::Alarm;
 use super::exchange::Exchange;
 use super::request_body::{Progress, RequestBody, Upload};
 use super::upstream::connect::ConnectError;
@@ -164,14 +167,19 @@ impl Attempt<'_> {
             let server = Some(Arc::clone(&lease.server));
             return Err(Failure::before_sending(ForwardError::NoHealthyServer, request, server));
         };
-        let sent = connection.try_send_request(request);
-        let patience = Patience { steps: self.steps, upload: upload.as_deref(), clock, since: clock.now() };
-        let result = tokio::select! {
-            biased;
-            result = sent => result,
-            error = patience.run_out() => {
-                let which = if matches!(error, ForwardError::Overtime) { Timeout::Total } else { Timeout::FirstByte };
-                self.exchange.timed_out(which);
+        let mut sent = pin!(connection.try_send_request(request));
+        let since = if reused { waiting_since } else { clock.now() };
+        let mut patience = Patience::new(self.steps, upload.as_deref(), clock, since);
+        let conn = Arc::clone(&self.exchange.conn);
+        let result = poll_fn(|cx| match sent.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready(Ok(result)),
+            Poll::Pending => patience.poll_run_out(&mut conn.patience.lock(), cx).map(Err),
+        });
+        let result = match result.await {
+            Ok(result) => result,
+            Err(error) => {
+                let overtime = matches!(error, ForwardError::Overtime);
+                self.exchange.timed_out(if overtime { Timeout::Total } else { Timeout::FirstByte });
                 self.blame(&lease.server, clock.now());
                 lease.discard();
                 // Not again: a second server would be given the same slow work while the first still does it.
@@ -255,21 +263,26 @@ struct Patience<'a> {
     upload: Option<&'a Upload>,
     clock: Clock,
     since: Moment,
+    due: Moment,
 }
 
-impl Patience<'_> {
-    async fn run_out(self) -> ForwardError {
-        let mut due = self.since.after(self.steps.first_byte);
+impl<'a> Patience<'a> {
+    fn new(steps: Steps, upload: Option<&'a Upload>, clock: Clock, since: Moment) -> Self {
+        Patience { steps, upload, clock, since, due: since.after(steps.first_byte) }
+    }
+
+    /// Ready once it is over. `alarm` is the connection's own: it waits for one response at a time.
+    fn poll_run_out(&mut self, alarm: &mut Alarm, cx: &mut Context<'_>) -> Poll<ForwardError> {
         loop {
-            let until = self.steps.until.map_or(due, |until| until.min(due));
-            sleep_until(Instant::from_std(self.clock.instant(until))).await;
+            let due = self.steps.until.map_or(self.due, |until| until.min(self.due));
+            ready!(alarm.poll_due(due, &self.clock, cx));
             let now = self.clock.now();
             if self.steps.until.is_some_and(|until| now >= until) {
-                return ForwardError::Overtime;
+                return Poll::Ready(ForwardError::Overtime);
             }
-            due = self.look_again(now);
-            if now >= due {
-                return ForwardError::NoResponse(self.steps.first_byte);
+            self.due = self.look_again(now);
+            if now >= self.due {
+                return Poll::Ready(ForwardError::NoResponse(self.steps.first_byte));
             }
         }
     }

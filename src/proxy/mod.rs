@@ -37,6 +37,7 @@ pub mod serve;
 pub mod upgrade;
 pub mod upstream;
 pub mod worker;
+mod write;
 
 use std::io;
 use std::net::SocketAddr;

@@ -20,7 +20,7 @@ pub enum ResponseBody {
     /// weir's own, whole.
     Own { bytes: Option<Bytes>, exchange: Option<Box<Exchange>> },
     /// The app's, as it comes.
-    App(Box<AppBody>),
+    App(AppBody),
 }
 
 /// Why a response ended early; the client sees its connection close in mid-message.
@@ -40,11 +40,9 @@ impl ResponseBody {
     }
 
     /// Ties the end of the exchange to the end of this body.
-    pub fn carry(self, exchange: Exchange) -> Self {
+    pub fn carry(self, exchange: Box<Exchange>) -> Self {
         match self {
-            ResponseBody::Own { bytes, .. } => {
-                ResponseBody::Own { bytes, exchange: Some(Box::new(exchange)) }
-            }
+            ResponseBody::Own { bytes, .. } => ResponseBody::Own { bytes, exchange: Some(exchange) },
             app @ ResponseBody::App(_) => app,
         }
     }
@@ -55,7 +53,7 @@ impl ResponseBody {
 #[derive(Debug)]
 pub struct AppBody {
     inner: Incoming,
-    exchange: Exchange,
+    exchange: Box<Exchange>,
     lease: Lease,
     patience: Patience,
     alarm: Alarm,
@@ -71,7 +69,7 @@ pub struct Patience {
 }
 
 impl AppBody {
-    pub fn new(inner: Incoming, exchange: Exchange, lease: Lease, patience: Patience) -> Self {
+    pub fn new(inner: Incoming, exchange: Box<Exchange>, lease: Lease, patience: Patience) -> Self {
         AppBody { inner, exchange, lease, patience, alarm: Alarm::default(), waiting_since: None }
     }
 
@@ -123,8 +121,9 @@ impl AppBody {
 impl Drop for AppBody {
     fn drop(&mut self) {
         if self.inner.is_end_stream() {
-            self.exchange.completed();
-            self.lease.recycle(self.exchange.clock().now());
+            let now = self.exchange.clock().now();
+            self.exchange.completed(now);
+            self.lease.recycle(now);
         }
     }
 }

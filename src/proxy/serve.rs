@@ -28,6 +28,7 @@ use crate::metrics::RequestDecision;
 use crate::policy::path::{self, PathFault};
 use crate::policy::{Policy, Route, RouteId, host};
 use crate::remedy::{Refusal, Verdict};
+use crate::time::WallTime;
 
 /// Answers one request that hyper read, or the stand-in for one that was refused before hyper saw it.
 pub async fn serve(conn: Arc<Conn>, request: Request<Incoming>) -> Response<ResponseBody> {
@@ -35,9 +36,10 @@ pub async fn serve(conn: Arc<Conn>, request: Request<Incoming>) -> Response<Resp
     let shared = Arc::clone(&conn.shared);
     let (mut parts, body) = request.into_parts();
     let trusted = conn.listener.trust.covers(conn.peer.ip());
-    let id = take_request_id(&mut parts.headers, trusted, &conn);
+    let started = shared.clock.now();
+    let id = take_request_id(&mut parts.headers, trusted, shared.clock.wall_at(started));
     let accept = Accept::of(&parts.headers);
-    let mut exchange = Exchange::begin(conn, shared.live.load_full(), shared.clock.now(), accept, id);
+    let mut exchange = Exchange::begin(conn, shared.live.load_full(), started, accept, id);
 
     let response = match head {
         Head::Passed => pass(&mut exchange, parts, body, trusted).await,
@@ -162,9 +164,9 @@ fn tell_engine(exchange: &Exchange, event: ProtocolEvent) {
 }
 
 /// An id from a trusted proxy, else a new one.
-fn take_request_id(headers: &mut HeaderMap, trusted: bool, conn: &Conn) -> HeaderValue {
+fn take_request_id(headers: &mut HeaderMap, trusted: bool, at: WallTime) -> HeaderValue {
     let foreign = headers.remove(X_REQUEST_ID).filter(|id| trusted && request_id::is_acceptable(id));
-    foreign.unwrap_or_else(|| request_id::make(conn.shared.clock.wall()))
+    foreign.unwrap_or_else(|| request_id::make(at))
 }
 
 /// Notes for the access log what is about to be moved on.
@@ -297,7 +299,7 @@ fn steps(policy: &Policy, route: &Route, exchange: &Exchange) -> Steps {
 }
 
 /// The app's response, on its way to the client.
-fn answered(mut exchange: Exchange, (response, lease): Answer) -> Response<ResponseBody> {
+fn answered(mut exchange: Box<Exchange>, (response, lease): Answer) -> Response<ResponseBody> {
     let (mut parts, body) = response.into_parts();
     exchange.answered_by_app(parts.status);
     headers::strip_hop_by_hop(&mut parts.headers);
@@ -310,12 +312,12 @@ fn answered(mut exchange: Exchange, (response, lease): Answer) -> Response<Respo
         until: policy.timeouts.total.filter(|_| !streams).map(|total| exchange.started.after(total)),
     };
     let body = AppBody::new(body, exchange, lease, patience);
-    Response::from_parts(parts, ResponseBody::App(Box::new(body)))
+    Response::from_parts(parts, ResponseBody::App(body))
 }
 
 /// 101: both connections become one tunnel, which outlives this request.
 fn switched(
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     (mut response, lease): Answer,
     client: OnUpgrade,
 ) -> Response<ResponseBody> {
@@ -331,9 +333,7 @@ fn switched(
 }
 
 fn finish_head(headers: &mut HeaderMap, exchange: &Exchange) {
-    if !headers.contains_key(X_REQUEST_ID) {
-        headers.insert(X_REQUEST_ID, exchange.request_id.clone());
-    }
+    headers.entry(X_REQUEST_ID).or_insert_with(|| exchange.request_id.clone());
 }
 
 /// Server-sent events are silent by nature.

@@ -16,13 +16,13 @@ pub fn is_passed_on(protocol: &HeaderValue) -> bool {
 }
 
 /// Carries bytes both ways until either side ends, and the exchange with it.
-pub async fn tunnel(client: OnUpgrade, app: OnUpgrade, mut exchange: Exchange, mut lease: Lease) {
+pub async fn tunnel(client: OnUpgrade, app: OnUpgrade, mut exchange: Box<Exchange>, mut lease: Lease) {
     let ends = tokio::try_join!(client, app);
     match ends {
         Ok((client, app)) => {
             let down = carry(client, app).await;
             exchange.sent(usize::try_from(down).unwrap_or(usize::MAX));
-            exchange.completed();
+            exchange.completed(exchange.clock().now());
         }
         Err(error) => tracing::debug!(%error, "an upgrade was agreed upon but never came"),
     }

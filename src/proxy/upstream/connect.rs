@@ -10,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::io::ServerIo;
 use super::pool::Connection;
 use super::server::Server;
 use crate::policy::ServerAddress;
@@ -32,7 +33,7 @@ pub async fn connect(server: &Arc<Server>, within: Duration) -> Result<Connectio
     let stream =
         timeout(within, open(server.address())).await.map_err(|_| ConnectError::TimedOut(within))??;
     let (connection, driver) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(ConnectError::Handshake)?;
+        http1::handshake(TokioIo::new(ServerIo(stream))).await.map_err(ConnectError::Handshake)?;
     let open = server.count_open();
     tokio::spawn(async move {
         // How it ended reaches whoever waits for a response; between requests nobody needs to know.

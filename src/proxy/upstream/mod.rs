@@ -9,6 +9,7 @@ pub mod check;
 pub mod connect;
 pub mod gate;
 pub mod health;
+mod io;
 pub mod pool;
 pub mod server;
 
