@@ -1,7 +1,6 @@
 //! Reloading: on SIGHUP, and when one of the configuration's files changes.
 
 use std::collections::BTreeSet;
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,7 +38,6 @@ struct Watch {
     /// `None` where the system cannot watch files: SIGHUP still works.
     watcher: Option<RecommendedWatcher>,
     files: Vec<PathBuf>,
-    hasher: RandomState,
     /// Of the files' contents as last read.
     fingerprint: u64,
 }
@@ -48,6 +46,7 @@ impl Reloader {
     pub fn start(
         file: &Path,
         files: Vec<PathBuf>,
+        fingerprint: u64,
         proxy: Arc<Proxy>,
         clock: Clock,
         metrics: Metrics,
@@ -58,9 +57,10 @@ impl Reloader {
         if let Err(error) = &watcher {
             tracing::warn!(%error, "cannot watch the configuration for changes; reload with SIGHUP");
         }
-        let mut watch =
-            Watch { watcher: watcher.ok(), files: Vec::new(), hasher: RandomState::new(), fingerprint: 0 };
-        watch.follow(files);
+        let mut watch = Watch { watcher: watcher.ok(), files: Vec::new(), fingerprint };
+        watch.follow(files, fingerprint);
+        // What changed since it was read at start.
+        changed.notify_one();
         Ok(Reloader { file: file.to_owned(), proxy, clock, metrics, watch: Mutex::new(watch), changed })
     }
 
@@ -81,20 +81,22 @@ impl Reloader {
     }
 
     fn reload(&self, why: &str) {
+        // Before reading: a change in between is then seen as one, and at worst read twice.
+        let before = self.watch.lock().fingerprint_now();
         match config::load(&self.file) {
-            Ok(Loaded { policy, warnings, files }) => {
+            Ok(Loaded { policy, warnings, files, fingerprint }) => {
                 report_fixed(&self.proxy.policy(), &policy);
                 for warning in &warnings.list {
                     tracing::warn!("{}", warning.message);
                 }
                 self.proxy.reload(policy);
                 self.metrics.reload_succeeded(self.clock.wall());
-                self.watch.lock().follow(files);
+                self.watch.lock().follow(files, fingerprint);
                 tracing::info!(why, "configuration reloaded");
             }
             Err(problems) => {
                 self.metrics.reload_failed();
-                self.watch.lock().remember();
+                self.watch.lock().fingerprint = before;
                 tracing::error!(
                     why,
                     problems = diagnostics::render(&problems, false),
@@ -123,7 +125,7 @@ fn report_fixed(before: &Policy, after: &Policy) {
 
 impl Watch {
     /// Watches the directories of `files`: editors and config maps replace files instead of writing them.
-    fn follow(&mut self, files: Vec<PathBuf>) {
+    fn follow(&mut self, files: Vec<PathBuf>, fingerprint: u64) {
         let directories: BTreeSet<PathBuf> = files.iter().map(|file| directory_of(file)).collect();
         if let Some(watcher) = &mut self.watcher {
             for directory in &directories {
@@ -137,21 +139,15 @@ impl Watch {
             }
         }
         self.files = files;
-        self.remember();
-    }
-
-    fn remember(&mut self) {
-        self.fingerprint = self.read_fingerprint();
+        self.fingerprint = fingerprint;
     }
 
     fn has_changed(&self) -> bool {
-        self.read_fingerprint() != self.fingerprint
+        self.fingerprint_now() != self.fingerprint
     }
 
-    /// A file that cannot be read counts as different from every file that can.
-    fn read_fingerprint(&self) -> u64 {
-        let contents: Vec<Option<Vec<u8>>> = self.files.iter().map(|file| std::fs::read(file).ok()).collect();
-        self.hasher.hash_one(contents)
+    fn fingerprint_now(&self) -> u64 {
+        config::fingerprint(&self.files)
     }
 }
 

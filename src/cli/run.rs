@@ -40,7 +40,7 @@ pub fn run(file: &Path) -> ExitCode {
 }
 
 fn start(file: &Path, loaded: Loaded) -> anyhow::Result<()> {
-    let Loaded { policy, warnings, files } = loaded;
+    let Loaded { policy, warnings, files, fingerprint } = loaded;
     logs::init(&policy.log)?;
     for warning in &warnings.list {
         tracing::warn!("{}", warning.message);
@@ -68,7 +68,7 @@ fn start(file: &Path, loaded: Loaded) -> anyhow::Result<()> {
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let reloader = Reloader::start(file, files, Arc::clone(&proxy), clock, metrics.clone())?;
+        let reloader = Reloader::start(file, files, fingerprint, Arc::clone(&proxy), clock, metrics.clone())?;
         let stopped = async {
             stop_signal().await?;
             tracing::info!("stopping: no new work after drain_delay, what runs has drain_timeout to end");

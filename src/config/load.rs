@@ -1,5 +1,6 @@
 //! The only I/O of the configuration: its files are read here, and nothing else is.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
@@ -19,6 +20,19 @@ pub struct Loaded {
     pub warnings: Diagnostics,
     /// Every file that was read: when one changes, the configuration has changed.
     pub files: Vec<PathBuf>,
+    /// Of what they held when they were read, to compare with [`fingerprint`] later.
+    pub fingerprint: u64,
+}
+
+/// A hash of what `files` hold now. A file that cannot be read differs from every file that can.
+///
+/// Comparable within one process only.
+pub fn fingerprint(files: &[PathBuf]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for file in files {
+        read_text(file).ok().hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 /// The policy that is in force where `[policy] file` names no other.
@@ -34,6 +48,7 @@ pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
     match read_text(path) {
         Ok(text) => {
             reading.watched.push(path.to_owned());
+            Some(&text).hash(&mut reading.contents);
             reading.finish(name, text, directory)
         }
         Err(why) => {
@@ -59,6 +74,8 @@ pub fn from_str(name: &str, text: &str, directory: &Path) -> Result<Loaded, Diag
 struct Reading {
     sources: Vec<SourceFile>,
     watched: Vec<PathBuf>,
+    /// Of what was read from `watched`, in their order.
+    contents: DefaultHasher,
     problems: Problems,
 }
 
@@ -74,7 +91,12 @@ impl Reading {
         let failed = self.problems.has_errors();
         let found = self.problems.into_diagnostics(self.sources);
         match policy {
-            Some(policy) if !failed => Ok(Loaded { policy, warnings: found, files: self.watched }),
+            Some(policy) if !failed => Ok(Loaded {
+                policy,
+                warnings: found,
+                files: self.watched,
+                fingerprint: self.contents.finish(),
+            }),
             _ => Err(found),
         }
     }
@@ -98,7 +120,9 @@ impl Reading {
         let path = directory.join(name);
         // Watched even if it cannot be read now: writing it is how the operator repairs the configuration.
         self.watched.push(path.clone());
-        match read_text(&path) {
+        let text = read_text(&path);
+        text.as_ref().ok().hash(&mut self.contents);
+        match text {
             Ok(text) => Some(self.add_source(path.display().to_string(), text)),
             Err(why) => {
                 self.problems.add(

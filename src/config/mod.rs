@@ -25,7 +25,7 @@ mod place;
 mod reader;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Problems, Severity};
-pub use load::{Loaded, from_str, load};
+pub use load::{Loaded, from_str, load, fingerprint};
 pub use nearest::nearest;
 pub use place::{At, FileId, Place, Position, SourceFile};
 pub use reader::TableKind;

@@ -157,6 +157,10 @@ impl UpstreamMetrics {
         self.servers.load(Relaxed)
     }
 
+    pub(super) fn queue_length(&self) -> u64 {
+        self.queue_length.load(Relaxed)
+    }
+
     pub(super) fn servers_healthy(&self) -> u64 {
         self.servers_healthy.load(Relaxed)
     }
@@ -170,6 +174,7 @@ impl UpstreamMetrics {
             row: Striped::new(stripes),
             servers: AtomicU64::new(0),
             servers_healthy: AtomicU64::new(0),
+            queue_length: AtomicU64::new(0),
         }
     }
 

@@ -113,7 +113,7 @@ fn upstreams(out: &mut Exposition, series: &Series) {
     each(&def::UPSTREAM_CONNECTIONS_FAILED, &total(UpstreamCell::Failed));
     each(&def::UPSTREAM_RETRIES, &total(UpstreamCell::Retries));
     each(&def::UPSTREAM_EJECTIONS, &total(UpstreamCell::Ejections));
-    each(&def::UPSTREAM_QUEUE, &level(UpstreamCell::Queued));
+    each(&def::UPSTREAM_QUEUE, &|one| whole(one.queue_length()));
     each(&def::UPSTREAM_SERVERS, &|one| whole(one.servers()));
     each(&def::UPSTREAM_SERVERS_HEALTHY, &|one| whole(one.servers_healthy()));
 

@@ -113,7 +113,10 @@ impl ClientSide {
 
     /// Who is woken to write an interim response.
     pub fn set_waker(&self, waker: &Waker) {
-        self.inner.lock().waker = Some(waker.clone());
+        let mut inner = self.inner.lock();
+        if !inner.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            inner.waker = Some(waker.clone());
+        }
     }
 
     /// Sends `head` (a whole 1xx response) before the final response; dropped when the client is too slow to
@@ -123,8 +126,8 @@ impl ClientSide {
         if inner.interim.len() + head.len() <= INTERIM_BYTES_MAX {
             inner.interim.extend_from_slice(head);
             self.has_interim.store(true, Ordering::Release);
-            if let Some(waker) = inner.waker.take() {
-                waker.wake();
+            if let Some(waker) = &inner.waker {
+                waker.wake_by_ref();
             }
         }
     }
@@ -149,6 +152,8 @@ pub struct ClientIo {
     body_since: Option<Moment>,
     write_since: Option<Moment>,
     interim_sent: usize,
+    /// hyper holds nothing unsent: what it writes next begins a response.
+    between_responses: bool,
     linger: Option<Linger>,
 }
 
@@ -189,6 +194,7 @@ impl ClientIo {
             body_since: None,
             write_since: None,
             interim_sent: 0,
+            between_responses: true,
             linger: None,
         }
     }
@@ -291,15 +297,17 @@ impl ClientIo {
         Poll::Ready(Ok(()))
     }
 
-    /// Before hyper's own bytes: finishes an interim response that was begun, drops one that was not.
+    /// Before hyper's own bytes: an interim response goes ahead of its final one, or not at all.
     fn poll_settle_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.side.has_interim.load(Ordering::Acquire) {
-            if self.interim_sent > 0 {
-                return self.poll_interim(cx);
+            if self.between_responses || self.interim_sent > 0 {
+                ready!(self.poll_interim(cx))?;
+            } else {
+                self.side.inner.lock().interim.clear();
+                self.side.has_interim.store(false, Ordering::Release);
             }
-            self.side.inner.lock().interim.clear();
-            self.side.has_interim.store(false, Ordering::Release);
         }
+        self.between_responses = false;
         Poll::Ready(Ok(()))
     }
 
@@ -399,6 +407,7 @@ impl AsyncWrite for ClientIo {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let me = self.get_mut();
+        me.between_responses = true;
         if me.side.has_interim.load(Ordering::Acquire) {
             return me.poll_interim(cx);
         }

@@ -27,6 +27,7 @@ use super::serve::serve;
 use super::{Shared, notices};
 use crate::engine::ConnVerdict;
 use crate::facts::{Client, ConnFacts};
+use crate::metrics::Metrics;
 use crate::policy::Listener;
 
 /// hyper's own bound on a head; above what the tap lets through, so that the tap's error is the one seen.
@@ -134,54 +135,54 @@ pub fn start(
 }
 
 /// A panic ends its own request and no other.
-async fn guarded(conn: Arc<Conn>, request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
-    let shared = Arc::clone(&conn.shared);
-    let served = CatchUnwind { inner: serve(conn, request) }.await;
-    Ok(served.unwrap_or_else(|Panicked| {
-        shared.metrics.panicked();
-        tracing::error!(
-            "a request panicked; it was answered with 500 and the others go on. Please report this"
-        );
-        notices::internal().respond(Accept::Json, &HeaderValue::from_static("unknown"))
-    }))
+fn guarded(conn: Arc<Conn>, request: Request<Incoming>) -> Guarded<impl Future<Output = Response<ResponseBody>>> {
+    let metrics = conn.shared.metrics.clone();
+    Guarded { inner: serve(conn, request), metrics }
 }
 
-struct Panicked;
-
 pin_project_lite::pin_project! {
-    /// Turns a panic of `inner` into an error.
-    struct CatchUnwind<F> {
+    /// Answers for `inner` where it panics.
+    struct Guarded<F> {
         #[pin]
         inner: F,
+        metrics: Metrics,
     }
 }
 
-impl<F: Future> Future for CatchUnwind<F> {
-    type Output = Result<F::Output, Panicked>;
+impl<F: Future<Output = Response<ResponseBody>>> Future for Guarded<F> {
+    type Output = Result<Response<ResponseBody>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let inner = self.project().inner;
+        let this = self.project();
         // Unwind safe: after a panic the future is dropped and nothing of it is looked at again; what it shares
         // with others is behind locks and atomics that hold no half-made state across a call that can panic.
-        match std::panic::catch_unwind(AssertUnwindSafe(|| inner.poll(cx))) {
+        match std::panic::catch_unwind(AssertUnwindSafe(|| this.inner.poll(cx))) {
             Ok(polled) => polled.map(Ok),
-            Err(_) => Poll::Ready(Err(Panicked)),
+            Err(_) => {
+                this.metrics.panicked();
+                tracing::error!(
+                    "a request panicked; it was answered with 500 and all others go on. Please report this"
+                );
+                let id = HeaderValue::from_static("unknown");
+                Poll::Ready(Ok(notices::internal().respond(Accept::Json, &id)))
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::StatusCode;
+
     use super::*;
 
-    /// Promise: a panic inside a request becomes an error of that request.
+    /// Promise: a panic inside a request is that request's 500, and is counted.
     #[tokio::test]
-    async fn a_panic_is_caught() {
-        let quiet = std::panic::take_hook();
-        std::panic::set_hook(Box::new(|_| {}));
-        let outcome = CatchUnwind { inner: async { panic!("on purpose") } }.await;
-        std::panic::set_hook(quiet);
-        let outcome: Result<(), Panicked> = outcome;
-        assert!(outcome.is_err());
+    async fn a_panic_is_answered() {
+        let metrics = Metrics::new();
+        let inner = async { panic!("on purpose") };
+        let Ok(response) = Guarded { inner, metrics: metrics.clone() }.await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(metrics.render().contains("weir_panics_total 1"));
     }
 }

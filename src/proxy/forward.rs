@@ -17,7 +17,7 @@ use super::upstream::gate::GateError;
 use super::upstream::server::Server;
 use super::upstream::{Lease, LeaseError, Upstream};
 use crate::clock::Clock;
-use crate::metrics::Timeout;
+use crate::metrics::{QueueRejection, Timeout};
 use crate::policy::UpstreamId;
 use crate::time::Moment;
 
@@ -57,19 +57,20 @@ pub struct Steps {
 pub type Answer = (Response<Incoming>, Lease);
 
 /// Sends `request`, at most twice, and waits for the head of the response.
+///
+/// It is taken from where it is, and put back while it may be tried again: a request is too large to be handed
+/// from function to function.
 pub async fn forward(
     exchange: &mut Exchange,
     id: UpstreamId,
-    mut request: Request<RequestBody>,
+    request: &mut Option<Request<RequestBody>>,
     steps: Steps,
 ) -> Result<Answer, ForwardError> {
     let (clock, live) = (exchange.clock(), Arc::clone(&exchange.live));
     let upstream = live.upstream(id);
     let counters = live.metrics.upstream(id);
-    counters.queue_joined();
-    let place = upstream.enter().await;
-    counters.queue_left();
-    exchange.entered_upstream(id, place.map_err(ForwardError::Queue)?);
+    let place = upstream.enter().await.map_err(|error| turned_away(exchange, id, error))?;
+    exchange.entered_upstream(id, place);
     upstream.budget.count_request();
 
     let mut before: Option<Failure> = None;
@@ -80,14 +81,13 @@ pub async fn forward(
             Ok(answer) => return Ok(answer),
             Err(failure) => failure,
         };
-        let Some(again) = failure.request.filter(|_| first) else { return Err(failure.error) };
         let elsewhere = upstream.servers.len() > 1;
-        if !(elsewhere || failure.stale) || !upstream.budget.allow_retry(clock.now()) {
+        let again = request.is_some() && first && (elsewhere || failure.stale);
+        if !again || !upstream.budget.allow_retry(clock.now()) {
             return Err(failure.error);
         }
         counters.retried();
-        request = again;
-        before = Some(Failure { request: None, ..failure });
+        before = Some(failure);
     }
 }
 
@@ -99,27 +99,20 @@ struct Attempt<'a> {
     steps: Steps,
 }
 
-/// A try that failed, and the request if it may be tried again.
+/// A try that failed.
 struct Failure {
     error: ForwardError,
-    request: Option<Request<RequestBody>>,
     server: Option<Arc<Server>>,
     /// It failed on a kept connection that the server had given up: nobody's fault, and no reason to avoid it.
     stale: bool,
 }
 
-impl Failure {
-    fn before_sending(
-        error: ForwardError,
-        request: Request<RequestBody>,
-        server: Option<Arc<Server>>,
-    ) -> Self {
-        Failure { error, request: Some(request), server, stale: false }
-    }
-}
-
 impl Attempt<'_> {
-    async fn run(self, request: Request<RequestBody>, before: Option<&Failure>) -> Result<Answer, Failure> {
+    async fn run(
+        self,
+        request: &mut Option<Request<RequestBody>>,
+        before: Option<&Failure>,
+    ) -> Result<Answer, Failure> {
         let clock = self.exchange.clock();
         let worker = self.exchange.conn.worker;
         let avoid = before.filter(|f| !f.stale).and_then(|f| f.server.as_ref());
@@ -127,7 +120,12 @@ impl Attempt<'_> {
         let mut lease = match reserved {
             Ok(lease) => lease,
             Err(error) => {
-                return Err(Failure { error: error.into(), request: None, server: None, stale: false });
+                let error = match error {
+                    LeaseError::NoHealthyServer => ForwardError::NoHealthyServer,
+                    LeaseError::Queue(error) => turned_away(self.exchange, self.id, error),
+                };
+                *request = None;
+                return Err(Failure { error, server: None, stale: false });
             }
         };
         let waiting_since = clock.now();
@@ -136,44 +134,43 @@ impl Attempt<'_> {
         let counters = self.exchange.live.metrics.upstream(self.id);
         if reused {
             counters.connection_reused();
-        } else if let Err(error) = lease.connect(self.steps.connect).await {
+        } else if let Err(error) = lease.connect(self.steps.connect, counters).await {
             counters.connection_failed();
             if matches!(error, ConnectError::TimedOut(_)) {
                 self.exchange.timed_out(Timeout::Connect);
             }
             self.blame(&lease.server, clock.now());
-            return Err(Failure::before_sending(
-                ForwardError::Connect(error),
-                request,
-                Some(Arc::clone(&lease.server)),
-            ));
-        } else {
-            counters.connection_opened();
+            let server = Some(Arc::clone(&lease.server));
+            return Err(Failure { error: ForwardError::Connect(error), server, stale: false });
         }
         self.send(request, lease, reused, waiting_since).await
     }
 
     async fn send(
         self,
-        request: Request<RequestBody>,
+        request: &mut Option<Request<RequestBody>>,
         mut lease: Lease,
         reused: bool,
         waiting_since: Moment,
     ) -> Result<Answer, Failure> {
         let clock = self.exchange.clock();
         let upload = self.exchange.upload.clone();
-        let replica = if reused || self.upstream.servers.len() > 1 { replica(&request) } else { None };
-        let Some(connection) = lease.connection() else {
-            let server = Some(Arc::clone(&lease.server));
-            return Err(Failure::before_sending(ForwardError::NoHealthyServer, request, server));
+        let (Some(message), Some(connection)) = (request.take(), lease.connection()) else {
+            return Err(Failure { error: ForwardError::NoHealthyServer, server: None, stale: false });
         };
-        let mut sent = pin!(connection.try_send_request(request));
+        if reused || self.upstream.servers.len() > 1 {
+            *request = replica(&message);
+        }
+        let mut sent = pin!(connection.try_send_request(message));
         let since = if reused { waiting_since } else { clock.now() };
         let mut patience = Patience::new(self.steps, upload.as_deref(), clock, since);
         let conn = Arc::clone(&self.exchange.conn);
         let result = poll_fn(|cx| match sent.as_mut().poll(cx) {
             Poll::Ready(result) => Poll::Ready(Ok(result)),
-            Poll::Pending => patience.poll_run_out(&mut conn.patience.lock(), cx).map(Err),
+            Poll::Pending => {
+                conn.side.set_waker(cx.waker());
+                patience.poll_run_out(&mut conn.patience.lock(), cx).map(Err)
+            }
         });
         let result = match result.await {
             Ok(result) => result,
@@ -183,7 +180,8 @@ impl Attempt<'_> {
                 self.blame(&lease.server, clock.now());
                 lease.discard();
                 // Not again: a second server would be given the same slow work while the first still does it.
-                return Err(Failure { error, request: None, server: None, stale: false });
+                *request = None;
+                return Err(Failure { error, server: None, stale: false });
             }
         };
         match result {
@@ -197,14 +195,17 @@ impl Attempt<'_> {
             Err(mut failed) => {
                 let unsent = failed.take_message();
                 let error = fault_of(failed.into_error(), upload.as_deref());
-                let stale = reused && matches!(error, ForwardError::Broken(_));
-                if matches!(error, ForwardError::Broken(_)) && !stale {
+                let broken = matches!(error, ForwardError::Broken(_));
+                if !broken {
+                    *request = None;
+                } else if unsent.is_some() {
+                    *request = unsent;
+                }
+                if broken && !reused {
                     self.blame(&lease.server, clock.now());
                 }
                 let server = Some(Arc::clone(&lease.server));
-                let request =
-                    if matches!(error, ForwardError::Broken(_)) { unsent.or(replica) } else { None };
-                Err(Failure { error, request, server, stale })
+                Err(Failure { error, server, stale: reused && broken })
             }
         }
     }
@@ -220,6 +221,19 @@ impl Attempt<'_> {
             );
         }
     }
+}
+
+/// Counts a request that found no place.
+fn turned_away(exchange: &Exchange, id: UpstreamId, error: GateError) -> ForwardError {
+    let why = match error {
+        GateError::QueueFull => QueueRejection::Full,
+        GateError::TimedOut => {
+            exchange.timed_out(Timeout::Queue);
+            QueueRejection::Timeout
+        }
+    };
+    exchange.live.metrics.upstream(id).queue_rejected(why);
+    ForwardError::Queue(error)
 }
 
 /// The same request once more, where sending it twice does no harm: an idempotent method (RFC 9110 §9.2.2)
@@ -245,15 +259,6 @@ fn fault_of(error: hyper::Error, upload: Option<&Upload>) -> ForwardError {
         Some(Progress::TooLarge) => ForwardError::BodyTooLarge,
         Some(Progress::ClientFailed) => ForwardError::BodyBroken,
         _ => ForwardError::Broken(error),
-    }
-}
-
-impl From<LeaseError> for ForwardError {
-    fn from(error: LeaseError) -> Self {
-        match error {
-            LeaseError::NoHealthyServer => ForwardError::NoHealthyServer,
-            LeaseError::Queue(error) => ForwardError::Queue(error),
-        }
     }
 }
 

@@ -49,7 +49,10 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) -> HopByHop {
     if proxy_connection {
         headers.remove(PROXY_CONNECTION);
     }
-    if connection {
+    if connection && names_no_field(headers) {
+        headers.remove(header::CONNECTION);
+        found.upgrade = None;
+    } else if connection {
         let asks_upgrade = headers.get_all(header::CONNECTION).iter().any(|v| lists(v, "upgrade"));
         found.upgrade = found.upgrade.filter(|_| asks_upgrade);
         for named in take_connection_options(headers) {
@@ -59,6 +62,18 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) -> HopByHop {
         found.upgrade = None;
     }
     found
+}
+
+/// Whether `Connection` is what it nearly always is: one word about the connection itself.
+fn names_no_field(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(header::CONNECTION).iter();
+    match (values.next(), values.next()) {
+        (Some(only), None) => {
+            let only = only.as_bytes();
+            only.eq_ignore_ascii_case(b"keep-alive") || only.eq_ignore_ascii_case(b"close")
+        }
+        _ => false,
+    }
 }
 
 /// Removes `Connection` and returns the fields it named. Those that frame or route a message are not the

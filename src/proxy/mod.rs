@@ -219,7 +219,9 @@ impl Proxy {
     pub fn measure(&self) {
         let (live, now) = (self.shared.live.load(), self.shared.clock.now());
         for (at, upstream) in (0..).zip(&live.upstreams) {
-            live.metrics.upstream(UpstreamId(at)).set_servers_healthy(upstream.healthy_servers(now));
+            let counters = live.metrics.upstream(UpstreamId(at));
+            counters.set_servers_healthy(upstream.healthy_servers(now));
+            counters.set_queue_length(upstream.waiting());
         }
     }
 

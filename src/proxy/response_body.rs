@@ -58,6 +58,8 @@ pub struct AppBody {
     patience: Patience,
     alarm: Alarm,
     waiting_since: Option<Moment>,
+    /// What `Content-Length` says where no body follows (304): the length of the body that is not sent.
+    announced: Option<u64>,
 }
 
 /// How long a response may take.
@@ -70,7 +72,21 @@ pub struct Patience {
 
 impl AppBody {
     pub fn new(inner: Incoming, exchange: Box<Exchange>, lease: Lease, patience: Patience) -> Self {
-        AppBody { inner, exchange, lease, patience, alarm: Alarm::default(), waiting_since: None }
+        AppBody {
+            inner,
+            exchange,
+            lease,
+            patience,
+            alarm: Alarm::default(),
+            waiting_since: None,
+            announced: None,
+        }
+    }
+
+    /// Lets the head keep a `Content-Length` that no body follows.
+    pub fn announce(mut self, length: Option<u64>) -> Self {
+        self.announced = length;
+        self
     }
 
     /// The upstream sends nothing: ready when it has done so for too long.
@@ -151,7 +167,8 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self {
             ResponseBody::Own { bytes, .. } => bytes.as_ref().is_none_or(Bytes::is_empty),
-            ResponseBody::App(app) => app.inner.is_end_stream(),
+            // hyper keeps the head's length only where it believes in a body of that length.
+            ResponseBody::App(app) => app.announced.is_none() && app.inner.is_end_stream(),
         }
     }
 
@@ -160,7 +177,7 @@ impl Body for ResponseBody {
             ResponseBody::Own { bytes, .. } => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |b| u64::try_from(b.len()).unwrap_or(u64::MAX)))
             }
-            ResponseBody::App(app) => app.inner.size_hint(),
+            ResponseBody::App(app) => app.announced.map_or_else(|| app.inner.size_hint(), SizeHint::with_exact),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
-use http::{Request, Response, StatusCode, Uri, Version, request};
+use http::{Request, Response, StatusCode, Uri, Version, request, response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -42,7 +42,7 @@ pub async fn serve(conn: Arc<Conn>, request: Request<Incoming>) -> Response<Resp
     let mut exchange = Exchange::begin(conn, shared.live.load_full(), started, accept, id);
 
     let response = match head {
-        Head::Passed => pass(&mut exchange, parts, body, trusted).await,
+        Head::Passed => pass(&mut exchange, &mut parts, body, trusted).await,
         Head::Refused(fault) => {
             let event =
                 if fault.is_too_large() { ProtocolEvent::TooLarge } else { ProtocolEvent::MalformedHead };
@@ -87,7 +87,7 @@ enum Passed {
 /// From a head with one reading to the app's answer, or to the reason why there is none.
 async fn pass(
     exchange: &mut Exchange,
-    mut parts: request::Parts,
+    parts: &mut request::Parts,
     body: Incoming,
     trusted: bool,
 ) -> Result<Passed, Stop> {
@@ -97,11 +97,11 @@ async fn pass(
     let trust = &listener.trust;
     let peer = exchange.conn.peer.ip().to_canonical();
     let client = if trusted { forwarded::believed_client(peer, trust, &parts.headers) } else { peer };
-    record(exchange, &parts, client);
+    record(exchange, parts, client);
 
     // Identify: one host, one path, one route.
-    let target = authority_into_host(&mut parts).map_err(Stop::malformed)?;
-    let (path, route_id, host) = identify(policy, &parts, &target)?;
+    let target = authority_into_host(parts).map_err(Stop::malformed)?;
+    let (path, route_id, host) = identify(policy, parts, &target)?;
     let route = policy.route(route_id);
     exchange.route = Some(route_id);
     if let Some(record) = &mut exchange.record {
@@ -129,15 +129,12 @@ async fn pass(
     headers::write_via(&mut parts.headers, parts.version);
     headers::write_hop_by_hop(&mut parts.headers, hop);
     parts.headers.insert(X_REQUEST_ID, exchange.request_id.clone());
-    let client_version = parts.version;
     parts.uri = target;
-    parts.version = Version::HTTP_11;
     let on_upgrade = if upgrade { parts.extensions.remove::<OnUpgrade>() } else { None };
 
-    let mut request = with_body(exchange, parts, body, bytes_max);
-    interim::pass_on(&mut request, exchange, client_version);
+    let mut request = Some(onward(exchange, parts, body, bytes_max));
     let steps = steps(policy, route, exchange);
-    let answer = forward::forward(exchange, route.upstream, request, steps).await.map_err(|error| Stop {
+    let answer = forward::forward(exchange, route.upstream, &mut request, steps).await.map_err(|error| Stop {
         decision: RequestDecision::Failed,
         notice: notices::forward_failed(&error, exchange.conn.side.body_stalled()),
     })?;
@@ -269,23 +266,28 @@ fn body_limit(policy: &Policy, route: &Route, body: &Incoming) -> Result<u64, St
     Ok(bytes_max)
 }
 
-/// Joins the head and its body again, for the upstream.
-fn with_body(
+/// The request as the app will see it.
+fn onward(
     exchange: &mut Exchange,
-    parts: request::Parts,
+    parts: &mut request::Parts,
     body: Incoming,
     bytes_max: u64,
 ) -> Request<RequestBody> {
-    let held =
-        parts.headers.get(header::EXPECT).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-    let body = if http_body::Body::is_end_stream(&body) {
+    let expects = |v: &HeaderValue| v.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    let body = if body.is_end_stream() {
         RequestBody::Empty
     } else {
+        let held = parts.headers.get(header::EXPECT).is_some_and(expects);
         let (body, upload) = RequestBody::stream(body, bytes_max, held, exchange.clock());
         exchange.upload = Some(upload);
         body
     };
-    Request::from_parts(parts, body)
+    let mut request = Request::new(body);
+    *request.method_mut() = parts.method.clone();
+    *request.uri_mut() = std::mem::take(&mut parts.uri);
+    *request.headers_mut() = std::mem::take(&mut parts.headers);
+    interim::pass_on(&mut request, exchange, parts.version);
+    request
 }
 
 fn steps(policy: &Policy, route: &Route, exchange: &Exchange) -> Steps {
@@ -311,7 +313,8 @@ fn answered(mut exchange: Box<Exchange>, (response, lease): Answer) -> Response<
         silence: (!streams).then_some(policy.timeouts.body_progress),
         until: policy.timeouts.total.filter(|_| !streams).map(|total| exchange.started.after(total)),
     };
-    let body = AppBody::new(body, exchange, lease, patience);
+    let announced = announced_length(&parts);
+    let body = AppBody::new(body, exchange, lease, patience).announce(announced);
     Response::from_parts(parts, ResponseBody::App(body))
 }
 
@@ -330,6 +333,14 @@ fn switched(
     finish_head(&mut parts.headers, &exchange);
     tokio::spawn(upgrade::tunnel(client, app, exchange, lease));
     Response::from_parts(parts, ResponseBody::own(Default::default()))
+}
+
+/// A 304 says how long the body is that the client has already (RFC 9110 §8.6).
+fn announced_length(parts: &response::Parts) -> Option<u64> {
+    if parts.status != StatusCode::NOT_MODIFIED {
+        return None;
+    }
+    parts.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok().filter(|length| *length > 0)
 }
 
 fn finish_head(headers: &mut HeaderMap, exchange: &Exchange) {

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::io::ServerIo;
 use super::pool::Connection;
 use super::server::Server;
+use crate::metrics::UpstreamMetrics;
 use crate::policy::ServerAddress;
 
 /// Why no connection could be made. Every case is the upstream's fault, or the way to it.
@@ -29,16 +30,22 @@ pub enum ConnectError {
 }
 
 /// Connects and starts the task that drives the connection until either side ends it.
-pub async fn connect(server: &Arc<Server>, within: Duration) -> Result<Connection, ConnectError> {
+pub async fn connect(
+    server: &Arc<Server>,
+    within: Duration,
+    counters: &Arc<UpstreamMetrics>,
+) -> Result<Connection, ConnectError> {
     let stream =
         timeout(within, open(server.address())).await.map_err(|_| ConnectError::TimedOut(within))??;
     let (connection, driver) =
         http1::handshake(TokioIo::new(ServerIo(stream))).await.map_err(ConnectError::Handshake)?;
-    let open = server.count_open();
+    counters.connection_opened();
+    let (open, counters) = (server.count_open(), Arc::clone(counters));
     tokio::spawn(async move {
         // How it ended reaches whoever waits for a response; between requests nobody needs to know.
         let _ = driver.with_upgrades().await;
         drop(open);
+        counters.connection_closed();
     });
     Ok(connection)
 }

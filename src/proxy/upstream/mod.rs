@@ -14,7 +14,9 @@ pub mod pool;
 pub mod server;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::metrics::UpstreamMetrics;
 use crate::policy;
 use crate::time::Moment;
 
@@ -150,8 +152,12 @@ impl Lease {
         self.connection.as_mut()
     }
 
-    pub async fn connect(&mut self, within: std::time::Duration) -> Result<&mut Connection, ConnectError> {
-        let fresh = connect::connect(&self.server, within).await?;
+    pub async fn connect(
+        &mut self,
+        within: Duration,
+        counters: &Arc<UpstreamMetrics>,
+    ) -> Result<&mut Connection, ConnectError> {
+        let fresh = connect::connect(&self.server, within, counters).await?;
         Ok(self.connection.insert(fresh))
     }
 
