@@ -101,7 +101,7 @@ impl Summary {
         lines.extend(self.latency_lines());
         if !self.metrics.is_empty() {
             lines.push(Line::new());
-            lines.push(heading("The same for Prometheus, from /metrics"));
+            lines.push(heading("The same for Prometheus (a request can be over two limits at once)"));
             lines.extend(self.metrics.iter().map(|line| Line::new().put(Ink::Dim, format!("   {line}"))));
         }
         lines
