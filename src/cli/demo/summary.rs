@@ -102,7 +102,7 @@ impl Summary {
         if !self.metrics.is_empty() {
             lines.push(Line::new());
             lines.push(heading("The same for Prometheus (a request can be over two limits at once)"));
-            lines.extend(self.metrics.iter().map(|line| Line::new().put(Ink::Dim, format!("   {line}"))));
+            lines.extend(self.metrics.iter().map(|line| Line::new().put(Ink::Dim, format!(" {line}"))));
         }
         lines
     }
