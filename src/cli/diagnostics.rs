@@ -94,8 +94,11 @@ fn snippet<'a>(
     let first = spans().map(|span| span.start).min().unwrap_or(0);
     let last = spans().map(|span| span.end).max().unwrap_or(0);
     let start = file.text.get(..first).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
-    let end =
-        file.text.get(last..).and_then(|after| after.find('\n')).map_or(file.text.len(), |at| last + at);
+    let end = file
+        .text
+        .get(last..)
+        .and_then(|after| after.find(['\r', '\n']))
+        .map_or(file.text.len(), |at| last + at);
     let within = |span: Range<usize>| span.start - start..span.end - start;
     Snippet::source(file.text.get(start..end).unwrap_or_default())
         .line_start(file.position(start).line)
@@ -111,7 +114,7 @@ fn first_line(place: Place, file: &SourceFile) -> Range<usize> {
     let start = boundary(&file.text, place.start);
     let end = boundary(&file.text, place.end.max(start));
     let written = file.text.get(start..end).unwrap_or_default();
-    let line = written.split('\n').next().unwrap_or_default();
+    let line = written.lines().next().unwrap_or_default();
     start..start + line.len()
 }
 

@@ -4,7 +4,7 @@ use http::{HeaderName, Method};
 
 use super::diagnostic::Diagnostic;
 use super::place::{At, Place};
-use super::reader::{Item, Table, TableKind};
+use super::reader::{Item, Table, TableKind, quoted};
 use super::units::{self, Rate};
 use crate::remedy::Mode;
 
@@ -123,7 +123,7 @@ const RATE: &str = "a rate such as \"100/10s\", \"5/min\", \"120s/min\", \"2GiB/
 const CONCURRENCY_MAX: u64 = 1_000_000;
 const BURST_MAX: u64 = 1_000_000_000;
 /// Every limit is asked about every request that it matches.
-const LIMITS_MAX: usize = 1_000;
+const LIMITS_MAX: usize = 200;
 
 pub(super) fn read(item: Item<'_>) -> Vec<Limit> {
     item.tables(LIMITS_MAX, limit)
@@ -167,7 +167,7 @@ fn rate(item: Item<'_>) -> Option<At<Rate>> {
     let text = item.text(RATE)?;
     match units::rate(text) {
         Ok(rate) => Some(item.at(rate)),
-        Err(why) => item.refuse(format!("`{}` cannot be {text:?}: {why}", item.key), RATE),
+        Err(why) => item.refuse(format!("`{}` cannot be {}: {why}", item.key, quoted(text)), RATE),
     }
 }
 
@@ -222,7 +222,8 @@ fn key_part(item: Item<'_>) -> Option<KeyPart> {
         return Some(part.clone());
     }
     let names = KEY_PARTS.iter().map(|(name, _)| *name).chain(["header:NAME"]);
-    item.problems.add(Diagnostic::error(item.place, format!("`key` cannot be {text:?}")).one_of(text, names));
+    item.problems
+        .add(Diagnostic::error(item.place, format!("`key` cannot be {}", quoted(text))).one_of(text, names));
     None
 }
 

@@ -172,11 +172,16 @@ fn syntax_error(file: FileId, text: &str, fault: &toml::de::Error) -> Diagnostic
         return Diagnostic::error(place, format!("`{name}` is written twice"))
             .expected("each key and each table once");
     }
-    match fault.message().split_once(", expected ") {
-        Some((message, expected)) => {
-            Diagnostic::error(place, format!("not TOML: {message}")).expected(expected)
+    let (message, expected) =
+        fault.message().split_once(", expected ").unwrap_or((fault.message(), "nothing"));
+    let error = Diagnostic::error(place, format!("not TOML: {message}"));
+    match (message, expected) {
+        // An address without quotes begins like a number.
+        ("invalid float" | "invalid integer" | "invalid datetime", "nothing") => {
+            error.expected("a number, or text in quotes: \"…\"")
         }
-        None => Diagnostic::error(place, format!("not TOML: {}", fault.message())),
+        (_, "nothing") => error,
+        _ => error.expected(expected),
     }
 }
 

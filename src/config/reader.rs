@@ -150,7 +150,7 @@ impl<'a> Item<'a> {
     /// A string that `parse` understands.
     pub(super) fn parse<T>(&self, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let text = self.text(expected)?;
-        parse(text).or_else(|| self.refuse(format!("`{}` cannot be {text:?}", self.key), expected))
+        parse(text).or_else(|| self.refuse(format!("`{}` cannot be {}", self.key, quoted(text)), expected))
     }
 
     pub(super) fn boolean(&self) -> Option<bool> {
@@ -187,7 +187,7 @@ impl<'a> Item<'a> {
         if let Some((_, value)) = words.iter().find(|(name, _)| name == text) {
             return Some(*value);
         }
-        let message = format!("`{}` cannot be {text:?}", self.key);
+        let message = format!("`{}` cannot be {}", self.key, quoted(text));
         self.problems.add(Diagnostic::error(self.place, message).one_of(text, names()));
         None
     }
@@ -262,7 +262,7 @@ impl<'a> Item<'a> {
                 let item = Item::new(key.get_ref(), value, self.place.file, self.problems);
                 let place = Place { file: self.place.file, start: key.span().start, end: key.span().end };
                 if !is_name(key.get_ref()) {
-                    let message = format!("{:?} cannot be a name", key.get_ref());
+                    let message = format!("{} cannot be a name", quoted(key.get_ref()));
                     self.problems.add(Diagnostic::error(place, message).expected(NAME));
                 }
                 (At::new(key.get_ref().to_string(), place), item)
@@ -302,6 +302,15 @@ const NAME: &str = "a name of at most 128 bytes without control characters";
 /// Names stand in metrics, headers and terminals.
 fn is_name(text: &str) -> bool {
     (1..=128).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// What was written, for a message: in quotes, without control characters, and cut where it is endless.
+pub(super) fn quoted(text: &str) -> String {
+    const CHARS_MAX: usize = 80;
+    match text.char_indices().nth(CHARS_MAX) {
+        Some((at, _)) => format!("{:?}…", text.get(..at).unwrap_or_default()),
+        None => format!("{text:?}"),
+    }
 }
 
 /// Offers the nearest key of the table, or else the table to which the key belongs.

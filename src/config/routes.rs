@@ -37,8 +37,8 @@ pub struct Route {
 
 /// A weight is a number of requests that one stands for; more is a slip.
 const WEIGHT_MAX: u64 = 1_000_000;
-/// Indices of routes are 16 bits wide.
-const ROUTES_MAX: usize = 10_000;
+/// Every route holds every limit that may meet it, bound and ready.
+const ROUTES_MAX: usize = 2_000;
 
 const PATH: &str = "a path template such as \"/api/v1/exports/{id}\", \"/static/*\" or \"/**\"";
 

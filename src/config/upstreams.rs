@@ -99,7 +99,10 @@ const QUEUE_MAX: u64 = 1_000_000;
 const SERVERS_MAX: usize = 256;
 
 pub(super) fn read(item: Item<'_>) -> Vec<Upstream> {
-    let entries = item.entries().unwrap_or_default();
+    let Some(entries) = item.entries() else { return Vec::new() };
+    if entries.is_empty() {
+        item.wrong("there is no upstream", "at least one [upstreams.NAME] with `servers`");
+    }
     entries.into_iter().filter_map(|(name, item)| upstream(name, item)).collect()
 }
 
