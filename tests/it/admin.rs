@@ -49,11 +49,11 @@ fn a_real_prometheus_scrapes_weir() {
     let origin = RawOrigin::scripted(echo);
     let weir = seasoned(&origin);
     let config = fs::read_to_string(shipped.join("prometheus.yml")).unwrap();
-    for as_shipped in ["127.0.0.1:19900", "scrape_interval: 15s", "scrape_timeout: 5s"] {
+    for as_shipped in ["127.0.0.1:9900", "scrape_interval: 15s", "scrape_timeout: 5s"] {
         assert!(config.contains(as_shipped), "{as_shipped} is what this test replaces");
     }
     let config = config
-        .replace("127.0.0.1:19900", &weir.admin_addr().to_string())
+        .replace("127.0.0.1:9900", &weir.admin_addr().to_string())
         .replace("scrape_interval: 15s", "scrape_interval: 1s")
         .replace("scrape_timeout: 5s", "scrape_timeout: 1s");
     let file = weir.dir().join("prometheus.yml");
@@ -126,6 +126,20 @@ fn the_running_policy_is_shown() {
     weir.reload(&Config::to(&origin).limit("second", "10/s").text());
     let shown = weir.admin_get("/config").json().to_string();
     assert!(shown.contains("\"second\"") && !shown.contains("\"first\""), "{shown}");
+}
+
+/// weir's own log is JSON, one object a line, when it is asked to be, whatever it has to say.
+#[test]
+fn every_line_of_the_log_is_json() {
+    let origin = RawOrigin::scripted(echo);
+    let weir = seasoned(&origin);
+    weir.await_reload("failed", || weir.write_config("listen = 1"));
+    weir.reload(&Config::to(&origin).text());
+    weir.await_log("reloaded");
+    for line in weir.logs() {
+        let record: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        assert!(record["timestamp"].is_string() && record["level"].is_string(), "{line}");
+    }
 }
 
 /// The admin listener's answers never stand on the proxy's port: `/metrics` there is the app's.

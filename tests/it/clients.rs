@@ -107,6 +107,23 @@ fn a_stalled_body_times_out() {
     weir.await_metric("weir_requests_in_flight", &[], 0);
 }
 
+/// A body that moves, however slowly, is not stalled.
+#[test]
+fn a_dripping_body_is_not_stalled() {
+    let origin = RawOrigin::scripted(echo);
+    let weir = Weir::start(&Config::to(&origin).section("[timeouts]\nbody_progress = \"500ms\""));
+    let mut client = weir.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n");
+    // A byte at each poll: the body takes twice as long as it may stand still.
+    let mut left = 100;
+    crate::harness::eventually("the body is sent", || {
+        client.send("x");
+        left -= 1;
+        (left == 0).then_some(())
+    });
+    assert_eq!(client.response().status(), 200);
+}
+
 /// A client that takes no byte of its answer does not hold the app's connection for ever.
 #[test]
 fn a_client_that_takes_nothing_times_out() {

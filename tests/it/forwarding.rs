@@ -221,6 +221,30 @@ fn http_1_0_clients_are_served() {
     );
 }
 
+/// A client that asks to close is answered so, and the connection ends (RFC 9112 §9.6).
+#[test]
+fn a_client_may_ask_to_close() {
+    let origin = RawOrigin::answering(OK);
+    let weir = Weir::start(&Config::to(&origin));
+    let mut client = weir.connect();
+    let answer = client.exchange("GET / HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n");
+    assert_eq!((answer.status(), answer.field("connection").as_deref()), (200, Some("close")));
+    client.expect_close();
+    assert!(
+        !origin.next_request().all("connection").concat().contains("close"),
+        "it is about this hop alone"
+    );
+}
+
+/// A body of no bytes is still a body: the app sees that there is one (RFC 9110 §8.6).
+#[test]
+fn an_empty_body_keeps_its_length() {
+    let seen = forwarded("POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(seen.field("content-length").as_deref(), Some("0"));
+    let seen = forwarded("GET / HTTP/1.1\r\nHost: app.test\r\n\r\n");
+    assert_eq!((seen.field("content-length"), seen.field("transfer-encoding")), (None, None));
+}
+
 /// Requests sent without waiting are answered in their order (RFC 9112 §9.3.2).
 #[test]
 fn pipelined_requests_are_answered_in_order() {

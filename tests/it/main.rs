@@ -7,6 +7,7 @@
 
 mod access_log;
 mod admin;
+mod app_faults;
 mod bodies;
 mod clients;
 mod crowding;
@@ -19,6 +20,6 @@ mod one_reading;
 mod peers;
 mod reload;
 mod selftest;
+mod servers;
 mod stopping;
 mod upgrade;
-mod upstreams;

@@ -246,6 +246,16 @@ fn a_head_in_pieces_is_one_head() {
     assert_eq!(origin.next_request().target(), "/slowly");
 }
 
+/// An empty line before a request, which old clients send after a body, is skipped (RFC 9112 §2.2).
+#[test]
+fn an_empty_line_before_a_request_is_skipped() {
+    let origin = RawOrigin::scripted(echo);
+    let weir = Weir::start(&Config::to(&origin));
+    let mut client = weir.connect();
+    assert_eq!(client.exchange("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n").status(), 200);
+    assert_eq!(client.exchange("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n").status(), 200);
+}
+
 /// CONNECT would make weir a tunnel to anywhere: refused (RFC 9110 §9.3.6).
 #[test]
 fn connect_is_refused() {

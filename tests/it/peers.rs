@@ -154,6 +154,44 @@ fn a_python_web_server_is_served() {
     assert!(answers[0].body == content && answers[1].text().contains("file.bin"));
 }
 
+/// A browser loads a page through weir with all that belongs to it: its script runs and gets its data.
+#[test]
+fn a_browser_loads_a_page() {
+    let Some(chromium) = Tool::find("chromium") else { return };
+    let origin = RawOrigin::scripted(|conn| {
+        while let Some(request) = conn.read_request() {
+            match request.target().as_str() {
+                "/" => {
+                    let page = "<!doctype html><p id=out>waiting</p><script src=/app.js></script>";
+                    let length = page.len();
+                    conn.send(format!(
+                        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\r\n{page}"
+                    ));
+                }
+                "/app.js" => conn.answer(
+                    "fetch('/data', {method: 'POST', body: 'x'.repeat(100000)}).then(r => r.text())\
+                     .then(t => document.getElementById('out').textContent = t.length + ' came back')",
+                ),
+                _ => conn.answer(request.body),
+            }
+        }
+    });
+    let weir = Weir::start(&Config::to(&origin));
+    let (profile, url) = (weir.dir().join("profile"), format!("http://{}/", weir.addr()));
+    let dom = chromium.run(&[
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-proxy-server",
+        "--virtual-time-budget=10000",
+        &format!("--user-data-dir={}", profile.display()),
+        "--dump-dom",
+        &url,
+    ]);
+    let dom = String::from_utf8_lossy(&dom.stdout).into_owned();
+    assert!(dom.contains("100000 came back"), "{dom}");
+}
+
 /// Every file below `dir` with its bytes.
 fn tree(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();

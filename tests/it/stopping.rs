@@ -93,6 +93,25 @@ fn the_drain_timeout_ends_what_does_not_end() {
     assert!(!matches!(client.try_response(), Ok(Some(answer)) if answer.status() == 200));
 }
 
+/// An upgraded connection has the drain timeout to end, and then does not keep weir.
+#[test]
+fn an_upgraded_connection_does_not_keep_weir() {
+    let origin = RawOrigin::scripted(|conn| {
+        conn.read_request();
+        conn.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+        conn.read_request();
+    });
+    let mut weir = Weir::start(
+        &Config::to(&origin).section("[shutdown]\ndrain_delay = \"0s\"\ndrain_timeout = \"300ms\""),
+    );
+    let mut client = weir.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    assert_eq!(client.response_head().status(), 101);
+    weir.signal(Signal::TERM);
+    assert_eq!(weir.wait_exit().code(), Some(0));
+    client.expect_close();
+}
+
 /// A listening socket that outlives the process: a restart refuses no connection and fails no request
 /// (`sd_listen_fds(3)`).
 #[test]

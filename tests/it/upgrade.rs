@@ -84,6 +84,17 @@ fn an_app_may_decline() {
     assert_eq!(client.exchange("GET / HTTP/1.1\r\nHost: app.test\r\n\r\n").text(), "no");
 }
 
+/// Only WebSocket is passed on: what another protocol would carry, h2c above all, no limit could see.
+#[test]
+fn other_protocols_are_not_asked_for() {
+    let origin = RawOrigin::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno");
+    let weir = Weir::start(&Config::to(&origin));
+    let h2c = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n";
+    assert_eq!(weir.connect().exchange(h2c).text(), "no");
+    let seen = origin.next_request();
+    assert_eq!((seen.field("upgrade"), seen.field("http2-settings")), (None, None));
+}
+
 /// A 101 that nobody asked for is garbage: the client must not be left on a connection that speaks something
 /// else.
 #[test]

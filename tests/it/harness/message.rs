@@ -141,6 +141,19 @@ impl Message {
     }
 }
 
+/// Asserts that weir itself wrote `answer`, for a client that did not ask for HTML: a problem document
+/// (RFC 9457) with this status.
+#[track_caller]
+pub(crate) fn assert_weirs_own(answer: &Message, status: u16) {
+    assert_eq!(answer.status(), status, "{}", answer.text());
+    assert_eq!(answer.field("content-type").as_deref(), Some("application/problem+json"));
+    let problem = answer.json();
+    assert_eq!(
+        (problem["status"].as_u64(), problem["answered_by"].as_str()),
+        (Some(status.into()), Some("weir"))
+    );
+}
+
 /// Where `needle` begins in `haystack`.
 pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     memchr::memmem::find(haystack, needle)

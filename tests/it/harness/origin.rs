@@ -187,6 +187,11 @@ pub(crate) fn echo(conn: &mut OriginConn) {
     }
 }
 
+/// An address at which nothing listens.
+pub(crate) fn nowhere() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
 fn accept_all(
     listener: &TcpListener,
     script: &Arc<impl Fn(&mut OriginConn) + Send + Sync + 'static>,
