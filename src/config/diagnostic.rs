@@ -98,7 +98,7 @@ fn list_of_names(names: &[&str]) -> String {
 
 /// Everything found in one reading of the configuration, with the files that it points into.
 ///
-/// As an error (of [`load`](super::load)) it holds at least one [`Severity::Error`].
+/// As an error (of [`load`](fn@super::load)) it holds at least one [`Severity::Error`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
     pub files: Vec<SourceFile>,

@@ -1,6 +1,6 @@
 //! What was written: TOML into typed configuration, with the place of everything kept for error messages.
 //!
-//! [`load`] is the door: it reads the files, lets [`Config`] say what was written and
+//! [`load()`] is the door: it reads the files, lets [`Config`] say what was written and
 //! [`policy::compile`](crate::policy::compile) what can run, and yields either a policy or every error at once.
 //! One file here for each table of the configuration; [`TABLES`] lists them with their keys.
 
@@ -25,7 +25,7 @@ mod place;
 mod reader;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Problems, Severity};
-pub use load::{Loaded, from_str, load, fingerprint};
+pub use load::{Loaded, fingerprint, from_str, load};
 pub use nearest::nearest;
 pub use place::{At, FileId, Place, Position, SourceFile};
 pub use reader::TableKind;
@@ -124,7 +124,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the configuration file itself; the files that it names are read by [`load`].
+    /// Reads the configuration file itself; the files that it names are read by [`load()`].
     fn read(root: &Table<'_>) -> Config {
         const UPSTREAMS: &str = "at least one [upstreams.NAME] with `servers`";
         const LISTEN: &str = "[listen] with at least `proxy = \"127.0.0.1:8080\"`";
