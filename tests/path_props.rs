@@ -58,9 +58,9 @@ fn spell(resource: &[String], disguises: &[Disguise], rules: PathRules) -> Strin
             };
             let must_encode = !octet.is_ascii() || matches!(octet, b' ' | b'"' | b'<');
             match disguise % 4 {
-                1 => spelling.push_str(&format!("%{octet:02X}")),
-                2 => spelling.push_str(&format!("%{octet:02x}")),
-                _ if must_encode => spelling.push_str(&format!("%{octet:02X}")),
+                1 => spelling.push_str(&encoded(octet)),
+                2 => spelling.push_str(&encoded(octet).to_lowercase()),
+                _ if must_encode => spelling.push_str(&encoded(octet)),
                 _ => spelling.push(char::from(octet)),
             }
         }
@@ -84,11 +84,15 @@ fn canonical(resource: &[String], rules: PathRules) -> String {
             if octet.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&octet) {
                 path.push(char::from(octet));
             } else {
-                path.push_str(&format!("%{octet:02X}"));
+                path.push_str(&encoded(octet));
             }
         }
     }
     path
+}
+
+fn encoded(octet: u8) -> String {
+    format!("%{octet:02X}")
 }
 
 fn disguises() -> impl Strategy<Value = Vec<Disguise>> {
