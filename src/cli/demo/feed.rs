@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::cast::Visitor;
-use super::tally::{Decided, Fate};
+use super::decision::{Decided, Fate};
 use crate::policy::LimitId;
 
 /// The latest decisions worth showing, oldest first.

@@ -4,6 +4,7 @@
 //! what weir decides about them, and `screen` and `summary` show it.
 
 mod cast;
+mod decision;
 mod feed;
 mod ink;
 mod latency;

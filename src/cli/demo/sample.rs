@@ -5,8 +5,9 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 use super::cast::{Phase, Visitor};
+use super::decision::{Decided, Fate};
 use super::limits::{LimitLabel, LimitLabels};
-use super::tally::{Decided, Fate, Tally};
+use super::tally::Tally;
 use super::visitors::Visit;
 use crate::policy::path::PathRules;
 use crate::policy::template::Template;

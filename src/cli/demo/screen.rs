@@ -5,8 +5,9 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::cast::{Schedule, Visitor};
+use super::decision::{Decided, Fate};
 use super::ink::{Ink, Line};
-use super::tally::{Decided, Fate, Tally};
+use super::tally::Tally;
 
 /// From this width on there is room for the addresses.
 const WIDE: usize = 100;

@@ -3,36 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::StatusCode;
 
 use super::cast::{Phase, Visitor};
+use super::decision::{Decided, Fate};
 use super::feed::{Feed, News};
 use super::latency::Latencies;
 use super::limits::{LimitLabels, Windows};
 use super::visitors::Visit;
-use crate::policy::LimitId;
-
-/// One decision of weir's about one visitor's request.
-#[derive(Clone, Debug)]
-pub(super) struct Decided {
-    /// Since the demo began.
-    pub at: Duration,
-    pub visitor: Visitor,
-    pub method: Method,
-    /// The path with its query.
-    pub target: String,
-    pub status: StatusCode,
-    pub fate: Fate,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// The app answered.
-    Admitted,
-    Refused(LimitId),
-    /// weir answered for another reason, such as an app that cannot be reached.
-    Failed,
-}
 
 /// What is known of one visitor.
 #[derive(Clone, Debug, Default)]

@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::cast::Visitor;
+use super::decision::{Decided, Fate};
 use super::limits::LimitLabels;
-use super::tally::{Decided, Fate};
 use super::visitors::{Addresses, Browser};
 use crate::admin::{self, Admin, Readiness};
 use crate::clock::Clock;
