@@ -18,8 +18,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::alarm::Alarm;
-use super::write;
 use super::head::{Fault, Fed, HeadLimits, HeadTap, Phase, Then};
+use super::write;
 use crate::clock::Clock;
 use crate::metrics::{Metrics, Timeout};
 use crate::policy::Timeouts;

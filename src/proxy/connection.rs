@@ -135,7 +135,10 @@ pub fn start(
 }
 
 /// A panic ends its own request and no other.
-fn guarded(conn: Arc<Conn>, request: Request<Incoming>) -> Guarded<impl Future<Output = Response<ResponseBody>>> {
+fn guarded(
+    conn: Arc<Conn>,
+    request: Request<Incoming>,
+) -> Guarded<impl Future<Output = Response<ResponseBody>>> {
     let metrics = conn.shared.metrics.clone();
     Guarded { inner: serve(conn, request), metrics }
 }

@@ -177,7 +177,9 @@ impl Body for ResponseBody {
             ResponseBody::Own { bytes, .. } => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |b| u64::try_from(b.len()).unwrap_or(u64::MAX)))
             }
-            ResponseBody::App(app) => app.announced.map_or_else(|| app.inner.size_hint(), SizeHint::with_exact),
+            ResponseBody::App(app) => {
+                app.announced.map_or_else(|| app.inner.size_hint(), SizeHint::with_exact)
+            }
         }
     }
 }

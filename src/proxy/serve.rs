@@ -134,10 +134,11 @@ async fn pass(
 
     let mut request = Some(onward(exchange, parts, body, bytes_max));
     let steps = steps(policy, route, exchange);
-    let answer = forward::forward(exchange, route.upstream, &mut request, steps).await.map_err(|error| Stop {
-        decision: RequestDecision::Failed,
-        notice: notices::forward_failed(&error, exchange.conn.side.body_stalled()),
-    })?;
+    let answer =
+        forward::forward(exchange, route.upstream, &mut request, steps).await.map_err(|error| Stop {
+            decision: RequestDecision::Failed,
+            notice: notices::forward_failed(&error, exchange.conn.side.body_stalled()),
+        })?;
     if let Some(record) = &mut exchange.record {
         record.server = Some(answer.1.server.name_shared());
     }

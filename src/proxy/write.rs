@@ -16,16 +16,22 @@ thread_local! {
 }
 
 /// Writes one piece by `send`, a few small ones joined, and only large ones by `writev`.
-pub(super) fn poll_write(stream: &mut TcpStream, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+pub(super) fn poll_write(
+    stream: &mut TcpStream,
+    cx: &mut Context<'_>,
+    bufs: &[IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
     let mut pieces = bufs.iter().filter(|piece| !piece.is_empty());
     match (pieces.next(), pieces.next()) {
         (None, _) => Poll::Ready(Ok(0)),
         (Some(only), None) => Pin::new(stream).poll_write(cx, only),
-        _ if bufs.iter().map(|piece| piece.len()).sum::<usize>() <= JOINED_MAX => JOINED.with_borrow_mut(|joined| {
-            joined.clear();
-            bufs.iter().for_each(|piece| joined.extend_from_slice(piece));
-            Pin::new(stream).poll_write(cx, joined)
-        }),
+        _ if bufs.iter().map(|piece| piece.len()).sum::<usize>() <= JOINED_MAX => {
+            JOINED.with_borrow_mut(|joined| {
+                joined.clear();
+                bufs.iter().for_each(|piece| joined.extend_from_slice(piece));
+                Pin::new(stream).poll_write(cx, joined)
+            })
+        }
         _ => Pin::new(stream).poll_write_vectored(cx, bufs),
     }
 }

@@ -160,6 +160,37 @@ fn garbage_is_a_bad_gateway() {
     }
 }
 
+/// A head without end is a bad gateway, and is not collected in memory.
+#[test]
+fn an_endless_head_is_a_bad_gateway() {
+    let origin = RawOrigin::scripted(|conn| {
+        conn.read_request();
+        drop(conn.try_send("HTTP/1.1 200 OK\r\nX-Endless: "));
+        while conn.try_send([b'x'; 16 * 1024]).is_ok() {}
+    });
+    let weir = Weir::start(&Config::to(&origin));
+    let before = weir.peak_memory_kib();
+    assert_weirs_own(&weir.connect().exchange(POST), 502);
+    let growth = weir.peak_memory_kib() - before;
+    assert!(growth < 16 * 1024, "grew by {growth} KiB");
+}
+
+/// An answer with both lengths has one reading, or none: chunked, without the Content-Length
+/// (RFC 9112 §6.3), or a bad gateway.
+#[test]
+fn an_answer_with_both_lengths_has_one_reading() {
+    let origin = RawOrigin::answering(
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    );
+    let weir = Weir::start(&Config::to(&origin));
+    let answer = weir.connect().exchange(POST);
+    if answer.status() == 200 {
+        assert_eq!((answer.text().as_str(), answer.field("content-length")), ("hello", None));
+    } else {
+        assert_weirs_own(&answer, 502);
+    }
+}
+
 /// A body shorter than its Content-Length is visibly cut; the client cannot take it for whole.
 #[test]
 fn less_than_its_content_length_is_visible() {

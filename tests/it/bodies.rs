@@ -24,6 +24,19 @@ fn content_length_uploads_pass() {
     assert_eq!(seen.field("transfer-encoding"), None);
 }
 
+/// A GET may have a body: it passes as one, and is not taken for the next request (RFC 9110 §9.3.1).
+#[test]
+fn a_get_with_a_body_passes() {
+    let origin = RawOrigin::scripted(echo);
+    let weir = Weir::start(&Config::to(&origin));
+    let inner = "GET /inner HTTP/1.1\r\n\r\n";
+    let length = inner.len();
+    let request = format!("GET /outer HTTP/1.1\r\nHost: app.test\r\nContent-Length: {length}\r\n\r\n{inner}");
+    assert_eq!(weir.connect().exchange(request).status(), 200);
+    assert_eq!(origin.next_request().text(), inner);
+    origin.expect_no_request();
+}
+
 /// A chunked body arrives chunked, its bytes and its trailers unchanged (RFC 9112 §7.1).
 #[test]
 fn chunked_uploads_pass_with_trailers() {

@@ -22,4 +22,5 @@ mod reload;
 mod selftest;
 mod servers;
 mod stopping;
+mod trust;
 mod upgrade;

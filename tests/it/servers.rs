@@ -1,6 +1,6 @@
 //! The servers of an upstream: connections kept and used again, retries, queues, health.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -113,6 +113,23 @@ fn one_server_of_two_down_is_not_noticed() {
     let metrics = weir.metrics();
     assert!(metrics.count("weir_upstream_ejections_total", &[("upstream", "app")]) >= 1);
     assert_eq!(metrics.count("weir_requests_total", &[("decision", "failed")]), 0);
+}
+
+/// A server that was left alone for its failures is tried again, and serves again once it is well.
+#[test]
+fn an_ejected_server_comes_back() {
+    let (well, address) = (RawOrigin::scripted(echo), nowhere());
+    let ejection = "ejection = { failures = 1, base = \"100ms\", max = \"200ms\" }";
+    let weir = Weir::start(&Config::to_servers(&[address, well.address()]).upstream(ejection));
+    eventually("the dead server is ejected", || {
+        assert_eq!(weir.get("/").status(), 200);
+        (weir.metrics().count("weir_upstream_ejections_total", &[]) > 0).then_some(())
+    });
+    let back = RawOrigin::on(listen_again(address), echo);
+    eventually("the server that came back is used", || {
+        assert_eq!(weir.get("/").status(), 200);
+        (back.connections() > 0).then_some(())
+    });
 }
 
 /// Two servers share the load.
@@ -272,15 +289,18 @@ fn health_checks_take_a_server_out_and_back() {
 /// An app that comes up after weir is found by itself.
 #[test]
 fn an_app_that_comes_up_late_is_found() {
-    let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = reserved.local_addr().unwrap();
-    drop(reserved);
+    let address = nowhere();
     let weir = Weir::start(&Config::to_servers(&[address]));
     assert_eq!(weir.get("/").status(), 502);
+    let _origin = RawOrigin::on(listen_again(address), echo);
+    eventually("weir finds the app", || (weir.get("/").status() == 200).then_some(()));
+}
+
+/// A listener on an address that was free a moment ago.
+fn listen_again(address: SocketAddr) -> TcpListener {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_reuse_address(true).unwrap();
     socket.bind(&address.into()).unwrap();
-    socket.listen(16).unwrap();
-    let _origin = RawOrigin::on(socket.into(), echo);
-    eventually("weir finds the app", || (weir.get("/").status() == 200).then_some(()));
+    socket.listen(64).unwrap();
+    socket.into()
 }

@@ -30,7 +30,7 @@ impl Config {
         let servers: Vec<String> = servers.iter().map(SocketAddr::to_string).collect();
         Config {
             workers: 2,
-            proxy: String::from("127.0.0.1:0"),
+            proxy: String::from("\"127.0.0.1:0\""),
             listen: String::new(),
             upstream: format!("servers = {servers:?}\n"),
             log: String::from("format = \"json\"\n"),
@@ -45,8 +45,13 @@ impl Config {
     }
 
     /// Another address than a free port of 127.0.0.1.
-    pub(crate) fn proxy(mut self, address: SocketAddr) -> Self {
-        self.proxy = address.to_string();
+    pub(crate) fn proxy(self, address: SocketAddr) -> Self {
+        self.proxies(&format!("\"{address}\""))
+    }
+
+    /// The value of `proxy` under `[listen]`: several listeners, or tables.
+    pub(crate) fn proxies(mut self, value: &str) -> Self {
+        value.clone_into(&mut self.proxy);
         self
     }
 
@@ -81,7 +86,7 @@ impl Config {
 
     pub(crate) fn text(&self) -> String {
         let Config { workers, proxy, listen, upstream, log, rest } = self;
-        let listen = format!("proxy = {proxy:?}\nadmin = \"127.0.0.1:0\"\nworkers = {workers}\n{listen}");
+        let listen = format!("proxy = {proxy}\nadmin = \"127.0.0.1:0\"\nworkers = {workers}\n{listen}");
         format!("[listen]\n{listen}\n[upstreams.app]\n{upstream}\n[log]\n{log}\n{rest}")
     }
 }

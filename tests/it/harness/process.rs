@@ -98,6 +98,11 @@ impl Weir {
         *self.proxy.first().expect("at least one listener")
     }
 
+    /// Every address that it proxies, in the order of the config.
+    pub(crate) fn addrs(&self) -> &[SocketAddr] {
+        &self.proxy
+    }
+
     /// The address of its admin listener.
     pub(crate) fn admin_addr(&self) -> SocketAddr {
         self.admin.expect("the config has an admin listener")

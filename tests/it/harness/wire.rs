@@ -101,10 +101,23 @@ impl Wire {
     /// came.
     #[track_caller]
     pub(crate) fn send_pattern_until_stalled(&mut self, from: u64, to: u64) -> u64 {
+        self.send_until_stalled(from, to, |at| pattern(at, to))
+    }
+
+    /// Sends `bytes` again and again, up to `most` in all, until the peer takes nothing for [`STALL`]; gives
+    /// how much it took.
+    #[track_caller]
+    pub(crate) fn send_again_until_stalled(&mut self, bytes: &[u8], most: u64) -> u64 {
+        let from = |at: u64| usize::try_from(at % bytes.len() as u64).unwrap();
+        self.send_until_stalled(0, most, |at| &bytes[from(at)..])
+    }
+
+    #[track_caller]
+    fn send_until_stalled<'b>(&mut self, from: u64, to: u64, rest: impl Fn(u64) -> &'b [u8]) -> u64 {
         self.stream.set_write_timeout(Some(STALL)).unwrap();
         let mut at = from;
         while at < to {
-            match self.stream.write(pattern(at, to)) {
+            match self.stream.write(rest(at)) {
                 Ok(count) => at += count as u64,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => panic!("after {at} bytes: {error}"),
