@@ -81,7 +81,7 @@ impl RawOrigin {
         })
     }
 
-    /// Lets one waiting [`await_told`](OriginConn::await_told) go on, now or later.
+    /// Lets one waiting [`await_told`](OriginConn::await_told) go on, now or later: of several, any.
     pub(crate) fn tell(&self) {
         self.told.send(()).unwrap();
     }
