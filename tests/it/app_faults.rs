@@ -240,3 +240,39 @@ fn an_early_answer_reaches_the_client() {
     wait.recv().unwrap();
     assert_eq!(client.response().status(), 403);
 }
+
+/// After an answer that came before the request's body, the rest of that body is nobody's next request,
+/// neither from the client nor to the app.
+#[test]
+fn the_body_behind_an_early_answer_is_not_a_request() {
+    const LENGTH: usize = 100_000;
+    let origin = RawOrigin::scripted(|conn| {
+        while let Some(head) = conn.read_request_head() {
+            conn.answer("early");
+            let length = head.field("content-length").map_or(0, |length| length.parse().unwrap());
+            if conn.try_read_exactly(length).is_err() {
+                return;
+            }
+        }
+    });
+    let weir = Weir::start(&Config::to(&origin).workers(1));
+    let mut client = weir.connect();
+    client.send(format!("POST /first HTTP/1.1\r\nHost: a\r\nContent-Length: {LENGTH}\r\n\r\nbegin"));
+    assert_eq!(client.response().status(), 200);
+    let smuggled = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+    let rest = smuggled.repeat(LENGTH / smuggled.len() + 1);
+    // weir may have closed instead of reading a body that nobody wants.
+    drop(client.try_send(&rest.as_bytes()[.."begin".len().abs_diff(LENGTH)]));
+    drop(client.try_send(GET.replace("/ ", "/second ")));
+    let second = client.try_response();
+    assert_eq!(weir.get("/third").status(), 200);
+    let mut targets = vec![origin.next_request().target(), origin.next_request().target()];
+    if matches!(second, Ok(Some(_))) {
+        targets.push(origin.next_request().target());
+    }
+    origin.expect_no_request();
+    assert!(
+        targets.iter().all(|target| ["/first", "/second", "/third"].contains(&target.as_str())),
+        "{targets:?}"
+    );
+}
