@@ -155,3 +155,34 @@ fn idle_connections_end() {
     between.expect_close();
     weir.await_metric("weir_connections_open", &[], 0);
 }
+
+/// Clients that send mutilated requests in pieces and leave in any way: each is dealt with, none leaves
+/// anything behind, and the next sound request is answered.
+#[test]
+fn mutilated_requests_leave_nothing() {
+    const SEED: u64 = 7;
+    let sound = "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n\
+                 GET /y HTTP/1.1\r\nHost: a\r\n\r\n";
+    let origin = RawOrigin::scripted(echo);
+    let weir = Weir::start(&Config::to(&origin));
+    let mut random = fastrand::Rng::with_seed(SEED);
+    for _ in 0..300 {
+        let mut bytes = sound.as_bytes()[..random.usize(0..=sound.len())].to_vec();
+        if random.bool() && !bytes.is_empty() {
+            let at = random.usize(0..bytes.len());
+            bytes[at] = random.u8(..);
+        }
+        let mut client = weir.connect();
+        let piece = random.usize(1..60);
+        // weir may have refused and closed while pieces are still on their way.
+        bytes.chunks(piece).take_while(|piece| client.try_send(piece).is_ok()).for_each(drop);
+        if random.bool() {
+            client.vanish();
+        }
+    }
+    weir.await_metric("weir_connections_open", &[], 0);
+    weir.await_metric("weir_requests_in_flight", &[], 0);
+    weir.await_metric("weir_upstream_requests_in_flight", &[], 0);
+    assert_eq!(weir.metrics().count("weir_panics_total", &[]), 0);
+    assert_eq!(weir.get("/").status(), 200);
+}
