@@ -59,8 +59,8 @@ fn a_real_prometheus_scrapes_weir() {
     let file = weir.dir().join("prometheus.yml");
     fs::write(&file, config).unwrap();
     fs::copy(shipped.join("weir.rules.yml"), weir.dir().join("weir.rules.yml")).unwrap();
-    // Prometheus cannot be given port 0 and asked which it took.
-    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Prometheus cannot be given port 0 and asked which it took; at an address of its own nobody takes it.
+    let address = std::net::TcpListener::bind("127.0.0.90:0").unwrap().local_addr().unwrap();
     let server = prometheus
         .command()
         .arg(format!("--config.file={}", file.display()))

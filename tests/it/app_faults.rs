@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 
 use socket2::{Domain, Socket, Type};
 
-use crate::harness::{Config, RawOrigin, Weir, assert_weirs_own, nowhere};
+use crate::harness::{Config, RawOrigin, Vacant, Weir, assert_weirs_own};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
@@ -13,7 +13,8 @@ const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
 /// Nobody listens: 502, by weir.
 #[test]
 fn a_refused_connection_is_a_bad_gateway() {
-    let weir = Weir::start(&Config::to_servers(&[nowhere()]));
+    let nowhere = Vacant::reserve();
+    let weir = Weir::start(&Config::to_servers(&[nowhere.address()]));
     assert_weirs_own(&weir.get("/"), 502);
     let failed = weir.metrics().count("weir_upstream_connections_failed_total", &[("upstream", "app")]);
     assert!(failed >= 1);

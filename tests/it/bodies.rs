@@ -154,13 +154,15 @@ fn bodies_stream_both_ways() {
 fn a_client_that_stops_reading_holds_the_app_back() {
     let (stalled, at_stall) = channel();
     let origin = RawOrigin::scripted(move |conn| {
-        if conn.read_request().is_some_and(|request| request.target() == "/large") {
-            conn.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n"));
-            let sent = conn.send_pattern_until_stalled(0, LARGE);
-            stalled.send(sent).unwrap();
-            conn.send_pattern(sent, LARGE);
-        } else {
-            conn.answer("small");
+        while let Some(request) = conn.read_request() {
+            if request.target() == "/large" {
+                conn.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n"));
+                let sent = conn.send_pattern_until_stalled(0, LARGE);
+                stalled.send(sent).unwrap();
+                conn.send_pattern(sent, LARGE);
+            } else {
+                conn.answer("small");
+            }
         }
     });
     let weir = Weir::start(&Config::to(&origin));
@@ -182,11 +184,13 @@ fn an_app_that_stops_reading_holds_the_client_back() {
     let (go, wait) = channel();
     let wait = Mutex::new(wait);
     let origin = RawOrigin::scripted(move |conn| {
-        if conn.read_request_head().is_some_and(|request| request.target() == "/large") {
-            wait.lock().unwrap().recv().unwrap();
-            conn.expect_pattern(LARGE);
+        while let Some(request) = conn.read_request_head() {
+            if request.target() == "/large" {
+                wait.lock().unwrap().recv().unwrap();
+                conn.expect_pattern(LARGE);
+            }
+            conn.answer("done");
         }
-        conn.answer("done");
     });
     let weir = Weir::start(&Config::to(&origin));
     assert_eq!(weir.get("/warm-up").status(), 200);

@@ -1,12 +1,9 @@
 //! The servers of an upstream: connections kept and used again, retries, queues, health.
 
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use socket2::{Domain, Socket, Type};
-
-use crate::harness::{Config, RawClient, RawOrigin, Weir, assert_weirs_own, echo, eventually, nowhere};
+use crate::harness::{Config, RawClient, RawOrigin, Vacant, Weir, assert_weirs_own, echo, eventually};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
@@ -106,7 +103,8 @@ fn connections_to_the_app_are_reused() {
 #[test]
 fn one_server_of_two_down_is_not_noticed() {
     let origin = RawOrigin::scripted(echo);
-    let weir = Weir::start(&Config::to_servers(&[nowhere(), origin.address()]));
+    let nowhere = Vacant::reserve();
+    let weir = Weir::start(&Config::to_servers(&[nowhere.address(), origin.address()]));
     for request in [GET, POST].repeat(20) {
         assert_eq!(weir.connect().exchange(request).status(), 200);
     }
@@ -118,14 +116,14 @@ fn one_server_of_two_down_is_not_noticed() {
 /// A server that was left alone for its failures is tried again, and serves again once it is well.
 #[test]
 fn an_ejected_server_comes_back() {
-    let (well, address) = (RawOrigin::scripted(echo), nowhere());
+    let (well, dead) = (RawOrigin::scripted(echo), Vacant::reserve());
     let ejection = "ejection = { failures = 1, base = \"100ms\", max = \"200ms\" }";
-    let weir = Weir::start(&Config::to_servers(&[address, well.address()]).upstream(ejection));
+    let weir = Weir::start(&Config::to_servers(&[dead.address(), well.address()]).upstream(ejection));
     eventually("the dead server is ejected", || {
         assert_eq!(weir.get("/").status(), 200);
         (weir.metrics().count("weir_upstream_ejections_total", &[]) > 0).then_some(())
     });
-    let back = RawOrigin::on(listen_again(address), echo);
+    let back = RawOrigin::on(dead.listen(), echo);
     eventually("the server that came back is used", || {
         assert_eq!(weir.get("/").status(), 200);
         (back.connections() > 0).then_some(())
@@ -289,18 +287,9 @@ fn health_checks_take_a_server_out_and_back() {
 /// An app that comes up after weir is found by itself.
 #[test]
 fn an_app_that_comes_up_late_is_found() {
-    let address = nowhere();
-    let weir = Weir::start(&Config::to_servers(&[address]));
+    let late = Vacant::reserve();
+    let weir = Weir::start(&Config::to_servers(&[late.address()]));
     assert_eq!(weir.get("/").status(), 502);
-    let _origin = RawOrigin::on(listen_again(address), echo);
+    let _origin = RawOrigin::on(late.listen(), echo);
     eventually("weir finds the app", || (weir.get("/").status() == 200).then_some(()));
-}
-
-/// A listener on an address that was free a moment ago.
-fn listen_again(address: SocketAddr) -> TcpListener {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.set_reuse_address(true).unwrap();
-    socket.bind(&address.into()).unwrap();
-    socket.listen(64).unwrap();
-    socket.into()
 }

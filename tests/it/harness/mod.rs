@@ -31,7 +31,7 @@ pub(crate) use config::Config;
 pub(crate) use load::Load;
 pub(crate) use message::{Message, assert_weirs_own};
 pub(crate) use metrics::Metrics;
-pub(crate) use origin::{RawOrigin, echo, nowhere};
+pub(crate) use origin::{RawOrigin, Vacant, echo};
 pub(crate) use process::{Launch, Weir};
 pub(crate) use tools::{Tool, skip};
 pub(crate) use wait::{PATIENCE, eventually};

@@ -1,11 +1,13 @@
 //! A scripted app behind weir.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
+
+use socket2::{Domain, Socket, Type};
 
 use super::{Message, PATIENCE, Wire};
 
@@ -187,9 +189,26 @@ pub(crate) fn echo(conn: &mut OriginConn) {
     }
 }
 
-/// An address at which nothing listens.
-pub(crate) fn nowhere() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+/// An address at which nobody listens yet, and which nobody else can take meanwhile.
+#[derive(Debug)]
+pub(crate) struct Vacant(Socket);
+
+impl Vacant {
+    pub(crate) fn reserve() -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        Vacant(socket)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.0.local_addr().unwrap().as_socket().unwrap()
+    }
+
+    /// Begins to listen there.
+    pub(crate) fn listen(self) -> TcpListener {
+        self.0.listen(64).unwrap();
+        self.0.into()
+    }
 }
 
 fn accept_all(
