@@ -56,6 +56,7 @@ use crate::metrics::{Metrics, PolicyMetrics};
 use crate::policy::{Listener, Policy, UpstreamId};
 use lifecycle::{Lifecycle, Stage};
 use listener::Inherited;
+use respond::OverLimit;
 use upstream::Upstream;
 use worker::Worker;
 
@@ -99,6 +100,8 @@ pub struct Live {
     pub route_names: Vec<Arc<str>>,
     /// By limit, for the access log.
     pub limit_names: Vec<Arc<str>>,
+    /// By limit, for whoever is over it.
+    pub over_limit: Vec<Arc<OverLimit>>,
 }
 
 impl Live {
@@ -122,6 +125,11 @@ impl Live {
             metrics: metrics.bind(&policy),
             upstreams,
             route_names: policy.routes.iter().map(|r| r.name.as_str().into()).collect(),
+            over_limit: policy
+                .limits
+                .iter()
+                .map(|limit| Arc::new(OverLimit::new(limit, policy.clause(limit.clause))))
+                .collect(),
             limit_names: policy.limits.iter().map(|l| l.name.as_str().into()).collect(),
             policy,
         }
@@ -149,6 +157,8 @@ impl Proxy {
     ///
     /// Errors: an address that cannot be bound (the message names it), or no more threads.
     pub fn start(policy: Policy, mut options: Options) -> io::Result<Proxy> {
+        // Every kind of fault is on the scrape from the start: a rate needs a zero to rise from.
+        options.metrics.declare_protocol_faults(head::Fault::ALL.map(head::Fault::name));
         let engine = Engine::new(policy.state.memory_bytes);
         let live = Live::new(policy, &engine, &options.metrics, None);
         let workers = workers(&live.policy);

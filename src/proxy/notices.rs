@@ -1,6 +1,5 @@
 //! What weir says when it answers itself: one function per reason.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -11,8 +10,6 @@ use super::respond::Notice;
 use super::upstream::connect::ConnectError;
 use super::upstream::gate::GateError;
 use crate::policy::path::PathFault;
-use crate::policy::{Bound, Policy};
-use crate::remedy::Refusal;
 
 /// When to come back after an overload whose end nobody can foresee.
 const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
@@ -49,30 +46,6 @@ pub fn no_route() -> Notice {
 pub fn body_too_large(bytes_max: u64) -> Notice {
     let detail = format!("The body may hold at most {bytes_max} bytes.");
     Notice::new(StatusCode::PAYLOAD_TOO_LARGE, "http_request_error", detail).closing()
-}
-
-pub fn over_limit(policy: &Arc<Policy>, refusal: Refusal) -> Notice {
-    let limit = policy.limit(refusal.limit);
-    let detail = match limit.bound {
-        Bound::SlidingWindow { units, window } => {
-            format!(
-                "The limit \u{201c}{}\u{201d} is used up: at most {units} in every {window:?}.",
-                limit.name
-            )
-        }
-        Bound::Gcra { units, window, burst } => format!(
-            "The limit \u{201c}{}\u{201d} is used up: {units} per {window:?}, paced, at most {burst} at once.",
-            limit.name
-        ),
-        Bound::Concurrency { requests } => format!(
-            "The limit \u{201c}{}\u{201d} is used up: at most {requests} requests at the same time.",
-            limit.name
-        ),
-    };
-    let mut notice = Notice::new(StatusCode::TOO_MANY_REQUESTS, "http_request_denied", detail);
-    notice.retry_after = refusal.retry_after;
-    notice.limit = Some((Arc::clone(policy), refusal.limit));
-    notice
 }
 
 /// The app switched protocols although nobody asked for it.

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use serde::Serialize;
 use super::headers::X_REQUEST_ID;
 use super::response_body::ResponseBody;
 use crate::clause::Clause;
-use crate::policy::{Limit, LimitId, Policy};
+use crate::policy::{Bound, Limit};
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -23,6 +24,12 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
 /// The problem type for a limit that is used up (draft-ietf-httpapi-ratelimit-headers).
 const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
+
+/// The error of `Proxy-Status` for a request over a limit (RFC 9209 §2.3.20).
+const OVER_LIMIT: &str = "http_request_denied";
+
+/// `retry_after_seconds` and `request_id`, with the longest id that is taken over.
+const VARYING_BYTES_MAX: usize = 200;
 
 /// What weir has to say itself.
 #[derive(Clone, Debug)]
@@ -34,7 +41,7 @@ pub struct Notice {
     pub error: &'static str,
     pub retry_after: Option<Duration>,
     /// The limit that tripped.
-    pub limit: Option<(Arc<Policy>, LimitId)>,
+    pub limit: Option<Arc<OverLimit>>,
     /// Nothing more can be read from this connection.
     pub close: bool,
 }
@@ -77,7 +84,7 @@ impl Notice {
 
     fn proxy_status(&self) -> HeaderValue {
         match self.error {
-            "http_request_denied" => HeaderValue::from_static("weir; error=http_request_denied"),
+            OVER_LIMIT => HeaderValue::from_static("weir; error=http_request_denied"),
             error => HeaderValue::try_from(format!("weir; error={error}"))
                 .unwrap_or(HeaderValue::from_static("weir; error=proxy_internal_error")),
         }
@@ -87,34 +94,32 @@ impl Notice {
         self.status.canonical_reason().unwrap_or("Error")
     }
 
-    fn tripped(&self) -> Option<(&Limit, &Clause)> {
-        let (policy, limit) = self.limit.as_ref()?;
-        let limit = policy.limit(*limit);
-        Some((limit, policy.clause(limit.clause)))
-    }
-
     fn problem(&self, request_id: &str) -> Vec<u8> {
-        let tripped = self.tripped();
-        let name = tripped.map(|(limit, _)| limit.name.as_str());
-        let problem = Problem {
-            r#type: if self.limit.is_some() { QUOTA_EXCEEDED } else { "about:blank" },
-            title: self.title(),
-            status: self.status.as_u16(),
-            detail: &self.detail,
-            answered_by: "weir",
-            error: self.error,
-            limit: name,
-            violated_policies: name.as_ref().map(std::slice::from_ref),
-            clause: tripped.map(|(_, clause)| ProblemClause {
-                id: &clause.id,
-                title: &clause.title,
-                text: &clause.text,
-            }),
-            retry_after_seconds: self.retry_after.map(whole_seconds_up),
-            request_id,
+        let mut body = match &self.limit {
+            Some(over) => over.problem.clone(),
+            None => Problem {
+                r#type: "about:blank",
+                title: self.title(),
+                status: self.status.as_u16(),
+                detail: &self.detail,
+                answered_by: "weir",
+                error: self.error,
+                limit: None,
+                violated_policies: None,
+                clause: None,
+            }
+            .opened(),
         };
-        // Strings and numbers only: this cannot fail.
-        serde_json::to_vec(&problem).unwrap_or_default()
+        // What differs from one answer to the next: a number and an id that is plain by construction.
+        if let Some(wait) = self.retry_after {
+            body.extend_from_slice(b",\"retry_after_seconds\":");
+            // Writing to a Vec cannot fail.
+            let _ = write!(body, "{}", whole_seconds_up(wait));
+        }
+        body.extend_from_slice(b",\"request_id\":\"");
+        body.extend_from_slice(request_id.as_bytes());
+        body.extend_from_slice(b"\"}");
+        body
     }
 
     fn page(&self, request_id: &str) -> Vec<u8> {
@@ -130,17 +135,18 @@ impl Notice {
              blockquote{{margin:1em 0;padding-left:1em;border-left:3px solid #ccc}}\
              @media(prefers-color-scheme:dark){{body{{color:#ddd;background:#181818}}}}</style>\
              <h1>{title}</h1><p>{}</p>",
-            escape(&self.detail)
+            escape(self.limit.as_ref().map_or(&self.detail, |over| &over.detail))
         );
         if let Some(wait) = self.retry_after {
             let _ = write!(page, "<p>Please try again in {} s.</p>", whole_seconds_up(wait));
         }
-        if let Some((limit, clause)) = self.tripped() {
+        if let Some(over) = &self.limit {
+            let (name, clause) = (&over.name, &over.clause);
             let _ = write!(
                 page,
                 "<p>The limit is “{}”, under the clause “{}” of the acceptable use policy:</p>\
                  <blockquote>{}</blockquote>",
-                escape(&limit.name),
+                escape(name),
                 escape(&clause.title),
                 escape(&clause.text)
             );
@@ -152,6 +158,58 @@ impl Notice {
             escape(request_id)
         );
         page.into_bytes()
+    }
+}
+
+/// All that weir says of one limit that is over, made once per policy: a flood is refused with little more than
+/// a copy.
+#[derive(Debug)]
+pub struct OverLimit {
+    name: String,
+    clause: Clause,
+    detail: String,
+    /// The problem details object up to the members that differ, without its closing brace.
+    problem: Vec<u8>,
+}
+
+impl OverLimit {
+    pub fn new(limit: &Limit, clause: &Clause) -> Self {
+        let detail = match limit.bound {
+            Bound::SlidingWindow { units, window } => {
+                format!("The limit “{}” is used up: at most {units} in every {window:?}.", limit.name)
+            }
+            Bound::Gcra { units, window, burst } => format!(
+                "The limit “{}” is used up: {units} per {window:?}, paced, at most {burst} at once.",
+                limit.name
+            ),
+            Bound::Concurrency { requests } => format!(
+                "The limit “{}” is used up: at most {requests} requests at the same time.",
+                limit.name
+            ),
+        };
+        let mut problem = Problem {
+            r#type: QUOTA_EXCEEDED,
+            title: "Too Many Requests",
+            status: StatusCode::TOO_MANY_REQUESTS.as_u16(),
+            detail: &detail,
+            answered_by: "weir",
+            error: OVER_LIMIT,
+            limit: Some(&limit.name),
+            violated_policies: Some(&[&limit.name]),
+            clause: Some(ProblemClause { id: &clause.id, title: &clause.title, text: &clause.text }),
+        }
+        .opened();
+        // Room for the members that differ, so that the copy is the only allocation.
+        problem.reserve_exact(VARYING_BYTES_MAX);
+        OverLimit { name: limit.name.clone(), clause: clause.clone(), detail, problem }
+    }
+
+    /// The refusal, ready to be sent.
+    pub fn notice(self: &Arc<Self>, retry_after: Option<Duration>) -> Notice {
+        let mut notice =
+            Notice::new(StatusCode::TOO_MANY_REQUESTS, OVER_LIMIT, "").retry_after(retry_after);
+        notice.limit = Some(Arc::clone(self));
+        notice
     }
 }
 
@@ -170,9 +228,16 @@ struct Problem<'a> {
     violated_policies: Option<&'a [&'a str]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     clause: Option<ProblemClause<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after_seconds: Option<u64>,
-    request_id: &'a str,
+}
+
+impl Problem<'_> {
+    /// The object without its closing brace.
+    fn opened(&self) -> Vec<u8> {
+        // Strings and numbers only: this cannot fail.
+        let mut body = serde_json::to_vec(self).unwrap_or_default();
+        body.pop();
+        body
+    }
 }
 
 #[derive(Serialize)]

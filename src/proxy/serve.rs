@@ -118,7 +118,7 @@ async fn pass(
         path: &path,
         host: &host,
     };
-    admit(exchange, policy, &facts)?;
+    admit(exchange, &facts)?;
 
     // Forward: what ends here is removed, what weir knows is written.
     let bytes_max = body_limit(policy, route, &body)?;
@@ -238,7 +238,7 @@ fn identify<'a>(policy: &Policy, parts: &'a request::Parts, target: &'a Uri) -> 
 }
 
 /// Asks the engine, and carries out what it says.
-fn admit(exchange: &mut Exchange, policy: &Arc<Policy>, facts: &Facts<'_>) -> Result<(), Stop> {
+fn admit(exchange: &mut Exchange, facts: &Facts<'_>) -> Result<(), Stop> {
     let (decision, ticket) = exchange.shared().engine.admit(&exchange.live.binding, facts);
     exchange.ticket = Some(ticket);
     for check in &decision.checks {
@@ -246,16 +246,21 @@ fn admit(exchange: &mut Exchange, policy: &Arc<Policy>, facts: &Facts<'_>) -> Re
     }
     match decision.verdict {
         Verdict::Forward => Ok(()),
-        Verdict::Refuse(refusal) => Err(refuse(exchange, policy, refusal)),
+        Verdict::Refuse(refusal) => Err(refuse(exchange, refusal)),
     }
 }
 
-fn refuse(exchange: &mut Exchange, policy: &Arc<Policy>, refusal: Refusal) -> Stop {
-    let names = &exchange.live.limit_names;
+fn refuse(exchange: &mut Exchange, refusal: Refusal) -> Stop {
+    let at = usize::from(refusal.limit.0);
     if let Some(record) = &mut exchange.record {
-        record.limit = names.get(usize::from(refusal.limit.0)).cloned();
+        record.limit = exchange.live.limit_names.get(at).cloned();
     }
-    Stop { decision: RequestDecision::Refused, notice: notices::over_limit(policy, refusal) }
+    let notice = match exchange.live.over_limit.get(at) {
+        Some(over) => over.notice(refusal.retry_after),
+        // The decision and the notices come from one policy, so there is one for each limit.
+        None => notices::internal(),
+    };
+    Stop { decision: RequestDecision::Refused, notice }
 }
 
 /// The most that this body may hold; a length given beforehand is judged before anything is read.
