@@ -34,9 +34,7 @@ pub struct Worker {
 impl Worker {
     /// Starts the thread. It ends once the lifecycle is stopped, or draining and out of connections.
     pub fn start(self) -> io::Result<JoinHandle<()>> {
-        let ei = std::env::var("EI").ok().and_then(|v| v.parse().ok()).unwrap_or(61);
-        let gi = std::env::var("GI").ok().and_then(|v| v.parse().ok()).unwrap_or(31);
-        let runtime = runtime::Builder::new_current_thread().enable_all().event_interval(ei).global_queue_interval(gi).build()?;
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let acceptors = {
             let _inside = runtime.enter();
             let acceptors =
