@@ -55,6 +55,7 @@ pub struct ClientSide {
     body_stalled: AtomicBool,
     has_interim: AtomicBool,
     has_held: AtomicBool,
+    has_waker: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -82,6 +83,7 @@ impl ClientSide {
             body_stalled: AtomicBool::new(false),
             has_interim: AtomicBool::new(false),
             has_held: AtomicBool::new(false),
+            has_waker: AtomicBool::new(false),
         }
     }
 
@@ -112,10 +114,11 @@ impl ClientSide {
     }
 
     /// Who is woken to write an interim response.
+    ///
+    /// Once is enough: a connection stays with its task.
     pub fn set_waker(&self, waker: &Waker) {
-        let mut inner = self.inner.lock();
-        if !inner.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            inner.waker = Some(waker.clone());
+        if !self.has_waker.swap(true, Ordering::Relaxed) {
+            self.inner.lock().waker = Some(waker.clone());
         }
     }
 
@@ -144,6 +147,8 @@ pub struct ClientIo {
     /// Goes to hyper before anything that is read from now on.
     replay: Vec<u8>,
     input: Input,
+    /// Where the tap is; only what it is fed changes that.
+    phase: Phase,
     read_alarm: Alarm,
     write_alarm: Alarm,
     /// When the head now held began to arrive.
@@ -188,6 +193,7 @@ impl ClientIo {
             timeouts,
             replay: Vec::new(),
             input: Input::Open,
+            phase: Phase::Idle,
             read_alarm: Alarm::default(),
             write_alarm: Alarm::default(),
             head_since: None,
@@ -217,6 +223,7 @@ impl ClientIo {
     fn judge(&mut self, buf: &mut ReadBuf<'_>, start: usize) {
         let mut inner = self.side.inner.lock();
         let Fed { released, pass, then } = inner.tap.feed(&buf.filled()[start..]);
+        self.phase = inner.tap.phase();
         while let Some(head) = inner.tap.take_head() {
             inner.heads.push_back(head.fault.map_or(Head::Passed, Head::Refused));
             self.head_since = None;
@@ -230,9 +237,11 @@ impl ClientIo {
         }
         match then {
             Then::Nothing => {}
-            Then::Held => {
+            // An empty line before a head is held as well, and is not yet a head that is late.
+            Then::Held if self.phase == Phase::Head => {
                 self.head_since.get_or_insert_with(|| self.clock.now());
             }
+            Then::Held => {}
             Then::Fault(fault) => {
                 self.metrics.protocol_fault(fault.name());
                 self.replay.extend_from_slice(STAND_IN);
@@ -247,8 +256,7 @@ impl ClientIo {
 
     /// Nothing came: ready when that has lasted too long, with what follows from it already done.
     fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Overdue>> {
-        let phase = self.side.inner.lock().tap.phase();
-        match phase {
+        match self.phase {
             Phase::Head => {
                 let since = *self.head_since.get_or_insert_with(|| self.clock.now());
                 ready!(self.read_alarm.poll_due(since.after(self.timeouts.head_read), &self.clock, cx));
@@ -315,7 +323,7 @@ impl ClientIo {
     fn may_have_unread_input(&self) -> bool {
         self.input != Input::Open
             || self.side.busy.load(Ordering::Relaxed)
-            || self.side.inner.lock().tap.phase() != Phase::Idle
+            || self.phase != Phase::Idle
     }
 
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {

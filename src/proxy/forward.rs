@@ -161,11 +161,11 @@ impl Attempt<'_> {
         if reused || self.upstream.servers.len() > 1 {
             *request = replica(&message);
         }
-        let mut sent = pin!(connection.try_send_request(message));
+        let mut sent = pin!(connection.send(message));
         let since = if reused { waiting_since } else { clock.now() };
         let mut patience = Patience::new(self.steps, upload.as_deref(), clock, since);
         let conn = Arc::clone(&self.exchange.conn);
-        let result = poll_fn(|cx| match sent.as_mut().poll(cx) {
+        let result = poll_fn(|cx| match connection.poll_for(cx, |cx| sent.as_mut().poll(cx)) {
             Poll::Ready(result) => Poll::Ready(Ok(result)),
             Poll::Pending => {
                 conn.side.set_waker(cx.waker());

@@ -52,7 +52,8 @@ impl ResponseBody {
 /// closes the books on the request.
 #[derive(Debug)]
 pub struct AppBody {
-    inner: Incoming,
+    /// `None` only while being dropped.
+    inner: Option<Incoming>,
     exchange: Box<Exchange>,
     lease: Lease,
     patience: Patience,
@@ -73,7 +74,7 @@ pub struct Patience {
 impl AppBody {
     pub fn new(inner: Incoming, exchange: Box<Exchange>, lease: Lease, patience: Patience) -> Self {
         AppBody {
-            inner,
+            inner: Some(inner),
             exchange,
             lease,
             patience,
@@ -87,6 +88,18 @@ impl AppBody {
     pub fn announce(mut self, length: Option<u64>) -> Self {
         self.announced = length;
         self
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(Incoming::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match (self.announced, &self.inner) {
+            (Some(length), _) => SizeHint::with_exact(length),
+            (None, Some(inner)) => inner.size_hint(),
+            (None, None) => SizeHint::with_exact(0),
+        }
     }
 
     /// The upstream sends nothing: ready when it has done so for too long.
@@ -110,8 +123,16 @@ impl AppBody {
         })
     }
 
+    fn poll_app(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let AppBody { inner: Some(inner), lease, .. } = self else { return Poll::Ready(None) };
+        match lease.connection() {
+            Some(connection) => connection.poll_for(cx, |cx| Pin::new(&mut *inner).poll_frame(cx)),
+            None => Pin::new(inner).poll_frame(cx),
+        }
+    }
+
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ResponseBodyError>>> {
-        let Poll::Ready(item) = Pin::new(&mut self.inner).poll_frame(cx) else {
+        let Poll::Ready(item) = self.poll_app(cx) else {
             let error = ready!(self.poll_impatience(cx));
             self.exchange.upstream_failed();
             return Poll::Ready(Some(Err(error)));
@@ -136,7 +157,10 @@ impl AppBody {
 
 impl Drop for AppBody {
     fn drop(&mut self) {
-        if self.inner.is_end_stream() {
+        let ended = self.is_end_stream();
+        self.lease.leave();
+        self.inner = None;
+        if ended {
             let now = self.exchange.clock().now();
             self.exchange.completed(now);
             self.lease.recycle(now);
@@ -168,7 +192,7 @@ impl Body for ResponseBody {
         match self {
             ResponseBody::Own { bytes, .. } => bytes.as_ref().is_none_or(Bytes::is_empty),
             // hyper keeps the head's length only where it believes in a body of that length.
-            ResponseBody::App(app) => app.announced.is_none() && app.inner.is_end_stream(),
+            ResponseBody::App(app) => app.announced.is_none() && app.is_end_stream(),
         }
     }
 
@@ -178,7 +202,7 @@ impl Body for ResponseBody {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |b| u64::try_from(b.len()).unwrap_or(u64::MAX)))
             }
             ResponseBody::App(app) => {
-                app.announced.map_or_else(|| app.inner.size_hint(), SizeHint::with_exact)
+                app.size_hint()
             }
         }
     }

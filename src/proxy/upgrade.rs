@@ -17,6 +17,9 @@ pub fn is_passed_on(protocol: &HeaderValue) -> bool {
 
 /// Carries bytes both ways until either side ends, and the exchange with it.
 pub async fn tunnel(client: OnUpgrade, app: OnUpgrade, mut exchange: Box<Exchange>, mut lease: Lease) {
+    if let Some(driver) = lease.take_driver() {
+        tokio::spawn(driver);
+    }
     let ends = tokio::try_join!(client, app);
     match ends {
         Ok((client, app)) => {
@@ -26,7 +29,6 @@ pub async fn tunnel(client: OnUpgrade, app: OnUpgrade, mut exchange: Box<Exchang
         }
         Err(error) => tracing::debug!(%error, "an upgrade was agreed upon but never came"),
     }
-    lease.discard();
 }
 
 /// Returns the bytes that went to the client.

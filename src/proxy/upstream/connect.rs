@@ -10,8 +10,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::connection::Connection;
 use super::io::ServerIo;
-use super::pool::Connection;
 use super::server::Server;
 use crate::metrics::UpstreamMetrics;
 use crate::policy::ServerAddress;
@@ -29,7 +29,7 @@ pub enum ConnectError {
     Handshake(hyper::Error),
 }
 
-/// Connects and starts the task that drives the connection until either side ends it.
+/// Connects, and prepares the connection for its first request.
 pub async fn connect(
     server: &Arc<Server>,
     within: Duration,
@@ -37,17 +37,9 @@ pub async fn connect(
 ) -> Result<Connection, ConnectError> {
     let stream =
         timeout(within, open(server.address())).await.map_err(|_| ConnectError::TimedOut(within))??;
-    let (connection, driver) =
+    let (sender, driver) =
         http1::handshake(TokioIo::new(ServerIo(stream))).await.map_err(ConnectError::Handshake)?;
-    counters.connection_opened();
-    let (open, counters) = (server.count_open(), Arc::clone(counters));
-    tokio::spawn(async move {
-        // How it ended reaches whoever waits for a response; between requests nobody needs to know.
-        let _ = driver.with_upgrades().await;
-        drop(open);
-        counters.connection_closed();
-    });
-    Ok(connection)
+    Ok(Connection::new(sender, Box::pin(driver.with_upgrades()), server.count_open(), Arc::clone(counters)))
 }
 
 /// A plain connection, without HTTP.

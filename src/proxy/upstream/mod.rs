@@ -7,6 +7,7 @@ pub mod balance;
 pub mod budget;
 pub mod check;
 pub mod connect;
+pub mod connection;
 pub mod gate;
 pub mod health;
 mod io;
@@ -23,7 +24,7 @@ use crate::time::Moment;
 use budget::Budget;
 use connect::ConnectError;
 use gate::{Gate, GateError};
-use pool::Connection;
+use connection::{Connection, Driver};
 use server::Server;
 
 /// One upstream at run time.
@@ -161,10 +162,17 @@ impl Lease {
         Ok(self.connection.insert(fresh))
     }
 
+    /// The response has ended; what else becomes of it is no longer the task's concern.
+    pub fn leave(&mut self) {
+        if let Some(connection) = &mut self.connection {
+            connection.leave();
+        }
+    }
+
     /// Gives the connection back for the next request; for when the response has ended.
     pub fn recycle(&mut self, now: Moment) {
-        if let Some(connection) = self.connection.take()
-            && connection.is_ready()
+        if let Some(mut connection) = self.connection.take()
+            && connection.rest()
         {
             self.server.idle.give(self.worker, connection, now);
         }
@@ -173,6 +181,11 @@ impl Lease {
     /// Lets go of a connection that is not to be used again.
     pub fn discard(&mut self) {
         self.connection = None;
+    }
+
+    /// The driver of a connection that is no longer HTTP.
+    pub fn take_driver(&mut self) -> Option<Driver> {
+        self.connection.take()?.into_driver()
     }
 }
 

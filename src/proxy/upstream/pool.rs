@@ -2,14 +2,10 @@
 
 use std::time::Duration;
 
-use hyper::client::conn::http1::SendRequest;
 use parking_lot::Mutex;
 
-use crate::proxy::request_body::RequestBody;
+use super::connection::Connection;
 use crate::time::Moment;
-
-/// A connection to a server, ready for one more request.
-pub type Connection = SendRequest<RequestBody>;
 
 #[derive(Debug)]
 pub struct IdleConnections {
@@ -36,8 +32,8 @@ impl IdleConnections {
     /// The connection that was used last, if one is still good.
     pub fn take(&self, worker: usize, now: Moment) -> Option<Connection> {
         let mut idle = self.per_worker.get(worker)?.lock();
-        while let Some(Idle { connection, since }) = idle.pop() {
-            if connection.is_ready() && now.since(since) < self.timeout {
+        while let Some(Idle { mut connection, since }) = idle.pop() {
+            if now.since(since) < self.timeout && connection.is_ready() {
                 return Some(connection);
             }
         }
@@ -61,7 +57,7 @@ impl IdleConnections {
     /// Closes what has been idle for too long; the server may have closed it already.
     pub fn sweep(&self, worker: usize, now: Moment) {
         if let Some(idle) = self.per_worker.get(worker) {
-            idle.lock().retain(|i| !i.connection.is_closed() && now.since(i.since) < self.timeout);
+            idle.lock().retain_mut(|i| now.since(i.since) < self.timeout && i.connection.look());
         }
     }
 }

@@ -77,6 +77,7 @@ impl Server {
     }
 }
 
+/// One open connection.
 #[derive(Debug)]
 pub(super) struct OpenGuard(Arc<Server>);
 
