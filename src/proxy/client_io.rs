@@ -321,9 +321,7 @@ impl ClientIo {
 
     /// Whether the client may still be sending something that nobody will read.
     fn may_have_unread_input(&self) -> bool {
-        self.input != Input::Open
-            || self.side.busy.load(Ordering::Relaxed)
-            || self.phase != Phase::Idle
+        self.input != Input::Open || self.side.busy.load(Ordering::Relaxed) || self.phase != Phase::Idle
     }
 
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -206,8 +206,7 @@ impl OverLimit {
 
     /// The refusal, ready to be sent.
     pub fn notice(self: &Arc<Self>, retry_after: Option<Duration>) -> Notice {
-        let mut notice =
-            Notice::new(StatusCode::TOO_MANY_REQUESTS, OVER_LIMIT, "").retry_after(retry_after);
+        let mut notice = Notice::new(StatusCode::TOO_MANY_REQUESTS, OVER_LIMIT, "").retry_after(retry_after);
         notice.limit = Some(Arc::clone(self));
         notice
     }

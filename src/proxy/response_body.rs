@@ -201,9 +201,7 @@ impl Body for ResponseBody {
             ResponseBody::Own { bytes, .. } => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |b| u64::try_from(b.len()).unwrap_or(u64::MAX)))
             }
-            ResponseBody::App(app) => {
-                app.size_hint()
-            }
+            ResponseBody::App(app) => app.size_hint(),
         }
     }
 }

@@ -37,7 +37,7 @@ pub async fn serve(conn: Arc<Conn>, request: Request<Incoming>) -> Response<Resp
     let (mut parts, body) = request.into_parts();
     let trusted = conn.listener.trust.covers(conn.peer.ip());
     let started = shared.clock.now();
-    let id = take_request_id(&mut parts.headers, trusted, shared.clock.wall_at(started));
+    let id = request_id(&parts.headers, trusted, shared.clock.wall_at(started));
     let accept = Accept::of(&parts.headers);
     let mut exchange = Exchange::begin(conn, shared.live.load_full(), started, accept, id);
 
@@ -161,10 +161,10 @@ fn tell_engine(exchange: &Exchange, event: ProtocolEvent) {
     exchange.shared().engine.event(&exchange.live.binding, &conn, event);
 }
 
-/// An id from a trusted proxy, else a new one.
-fn take_request_id(headers: &mut HeaderMap, trusted: bool, at: WallTime) -> HeaderValue {
-    let foreign = headers.remove(X_REQUEST_ID).filter(|id| trusted && request_id::is_acceptable(id));
-    foreign.unwrap_or_else(|| request_id::make(at))
+/// The id from a trusted proxy, else a new one. It takes the place of what the client sent when the request goes on.
+fn request_id(headers: &HeaderMap, trusted: bool, at: WallTime) -> HeaderValue {
+    let foreign = if trusted { headers.get(X_REQUEST_ID) } else { None };
+    foreign.filter(|id| request_id::is_acceptable(id)).cloned().unwrap_or_else(|| request_id::make(at))
 }
 
 /// Notes for the access log what is about to be moved on.

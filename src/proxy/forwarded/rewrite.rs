@@ -1,7 +1,8 @@
 //! What the application is told of the client.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
+use bytes::Bytes;
 use http::header::{FORWARDED, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
@@ -92,26 +93,54 @@ impl Scheme {
 }
 
 impl ClientValues {
+    /// For every request through a trusted proxy, hence without the formatting machinery.
     fn new(client: IpAddr, scheme: Scheme, host: Option<&HeaderValue>) -> Self {
-        // RFC 7239 §6: an IPv6 address is in brackets, and so in quotes.
-        let mut forwarded = match client {
-            IpAddr::V4(v4) => format!("for={v4};proto={}", scheme.name()),
-            IpAddr::V6(v6) => format!("for=\"[{v6}]\";proto={}", scheme.name()),
-        };
-        if let Some(host) = host.and_then(|h| h.to_str().ok()) {
-            // A port needs quotes too. A valid host holds none.
-            forwarded.push_str(";host=\"");
-            forwarded.push_str(host);
-            forwarded.push('"');
+        let mut address = Vec::with_capacity(ADDRESS_BYTES_MAX);
+        match client {
+            IpAddr::V4(v4) => push_ipv4(&mut address, v4),
+            IpAddr::V6(v6) => address.extend_from_slice(v6.to_string().as_bytes()),
         }
-        ClientValues { x_forwarded_for: header_value(client.to_string()), forwarded: header_value(forwarded) }
+        let host = host.map_or(&b""[..], HeaderValue::as_bytes);
+        let mut forwarded = Vec::with_capacity(address.len() + host.len() + 32);
+        // RFC 7239 §6: an IPv6 address is in brackets, and so in quotes. A port needs quotes too; a valid host
+        // holds none.
+        let (open, close) = if client.is_ipv6() { ("\"[", "]\"") } else { ("", "") };
+        for piece in ["for=".as_bytes(), open.as_bytes(), &address, close.as_bytes()] {
+            forwarded.extend_from_slice(piece);
+        }
+        forwarded.extend_from_slice(b";proto=");
+        forwarded.extend_from_slice(scheme.name().as_bytes());
+        if !host.is_empty() {
+            forwarded.extend_from_slice(b";host=\"");
+            forwarded.extend_from_slice(host);
+            forwarded.push(b'"');
+        }
+        ClientValues { x_forwarded_for: header_value(address), forwarded: header_value(forwarded) }
+    }
+}
+
+/// The longest IPv6 address.
+const ADDRESS_BYTES_MAX: usize = 45;
+
+fn push_ipv4(text: &mut Vec<u8>, address: Ipv4Addr) {
+    for (at, octet) in address.octets().into_iter().enumerate() {
+        if at > 0 {
+            text.push(b'.');
+        }
+        if octet >= 100 {
+            text.push(b'0' + octet / 100);
+        }
+        if octet >= 10 {
+            text.push(b'0' + octet / 10 % 10);
+        }
+        text.push(b'0' + octet % 10);
     }
 }
 
 /// Addresses, scheme names and checked hosts are always valid values.
-fn header_value(text: String) -> HeaderValue {
-    debug_assert!(HeaderValue::from_str(&text).is_ok());
-    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+fn header_value(text: Vec<u8>) -> HeaderValue {
+    debug_assert!(HeaderValue::from_bytes(&text).is_ok());
+    HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
 
 #[derive(Default)]
@@ -326,5 +355,16 @@ mod tests {
                 "x-forwarded-proto: https",
             ]
         );
+    }
+
+    /// An IPv4 address is written as everybody writes it.
+    #[test]
+    fn ipv4_is_in_dotted_decimal() {
+        for octet in 0..=255 {
+            let address = Ipv4Addr::new(octet, 0, 255 - octet, 9);
+            let mut text = Vec::new();
+            push_ipv4(&mut text, address);
+            assert_eq!(String::from_utf8(text).unwrap(), address.to_string());
+        }
     }
 }

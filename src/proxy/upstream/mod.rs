@@ -23,8 +23,8 @@ use crate::time::Moment;
 
 use budget::Budget;
 use connect::ConnectError;
-use gate::{Gate, GateError};
 use connection::{Connection, Driver};
+use gate::{Gate, GateError};
 use server::Server;
 
 /// One upstream at run time.
