@@ -204,7 +204,9 @@ fn less_than_its_content_length_is_visible() {
     let weir = Weir::start(&Config::to(&origin));
     let mut client = weir.connect();
     client.send(GET);
-    assert!(client.try_response().is_err());
+    // Whether the head was on its way before the fault was seen is chance; a whole answer there never is.
+    let got = client.try_response();
+    assert!(!matches!(got, Ok(Some(_))), "{got:?}");
 }
 
 /// Bytes beyond a Content-Length never become the next client's answer.
