@@ -104,6 +104,17 @@ pub fn write_hop_by_hop(headers: &mut HeaderMap, hop: HopByHop) {
     }
 }
 
+/// Names the server itself where the request names no host, as an HTTP/1.0 request may; without a `Host`, what weir
+/// sends on as HTTP/1.1 would be refused (RFC 9112 §3.2).
+///
+/// `authority` is the server's, as configured. One that no field can hold becomes an empty `Host`, which is what
+/// that section asks for where there is no authority.
+pub fn ensure_host(headers: &mut HeaderMap, authority: &str) {
+    headers
+        .entry(header::HOST)
+        .or_insert_with(|| HeaderValue::from_str(authority).unwrap_or_else(|_| HeaderValue::from_static("")));
+}
+
 /// Adds weir to `Via` (RFC 9110 §7.6.3).
 pub fn write_via(headers: &mut HeaderMap, version: http::Version) {
     let ours =
@@ -165,5 +176,20 @@ mod tests {
         let found = strip_hop_by_hop(&mut h);
         write_hop_by_hop(&mut h, found);
         assert_eq!(h, headers(&[("te", "trailers"), ("connection", "te")]));
+    }
+
+    /// Promise: what is sent as HTTP/1.1 has a Host, and the client's own stays as it came.
+    #[test]
+    fn a_missing_host_is_the_servers() {
+        for (lines, host) in
+            [(&[][..], "10.0.0.5:3000"), (&[("host", "App.Test")][..], "App.Test"), (&[("host", "")][..], "")]
+        {
+            let mut h = headers(lines);
+            ensure_host(&mut h, "10.0.0.5:3000");
+            assert_eq!(h, headers(&[("host", host)]));
+        }
+        let mut h = HeaderMap::new();
+        ensure_host(&mut h, "a\nb");
+        assert_eq!(h, headers(&[("host", "")]));
     }
 }
