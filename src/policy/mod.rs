@@ -118,7 +118,8 @@ impl Trust {
 pub enum ForwardedHeader {
     /// `X-Forwarded-For`: the rightmost address that is not a trusted proxy.
     XForwardedFor,
-    /// `Forwarded` (RFC 7239), its `for=` parameters read the same way.
+    /// `Forwarded` (RFC 7239), its `for=` parameters read the same way; `proto=` and `host=` beside the believed
+    /// one are believed too.
     Forwarded,
     /// Any other header that holds exactly one address, such as `X-Real-IP` or `CF-Connecting-IP`.
     Single(HeaderName),

@@ -5,18 +5,20 @@ use crate::harness::{Config, RawClient, RawOrigin, Weir};
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// From a trusted proxy the one configured field is believed: the rightmost address that is not itself a
-/// trusted proxy; the scheme, the host and the request id are taken over.
+/// trusted proxy. The request id is taken over; what other fields say of the scheme and the host is not.
 #[test]
 fn a_trusted_proxy_is_believed() {
     let origin = RawOrigin::answering(OK);
     let trust = "trusted_proxies = [\"127.0.0.0/8\", \"10.0.0.0/8\"]\nforwarded_header = \"x-forwarded-for\"";
     let weir = Weir::start(&Config::to(&origin).listen(trust));
     let request = "GET / HTTP/1.1\r\nHost: app.test\r\nX-Forwarded-For: 203.0.113.1, 198.51.100.7, 10.1.2.3\r\n\
-                   X-Forwarded-Proto: https\r\nX-Real-IP: 203.0.113.9\r\nX-Request-Id: from-the-edge-1\r\n\r\n";
+                   X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.test\r\nX-Real-IP: 203.0.113.9\r\n\
+                   X-Request-Id: from-the-edge-1\r\n\r\n";
     assert_eq!(weir.connect().exchange(request).status(), 200);
     let seen = origin.next_request();
     assert_eq!(seen.field("x-forwarded-for").as_deref(), Some("198.51.100.7"));
-    assert_eq!(seen.field("x-forwarded-proto").as_deref(), Some("https"));
+    assert_eq!(seen.field("x-forwarded-proto").as_deref(), Some("http"));
+    assert_eq!(seen.field("x-forwarded-host").as_deref(), Some("app.test"));
     assert_eq!(seen.field("x-request-id").as_deref(), Some("from-the-edge-1"));
     assert_eq!(seen.field("x-real-ip"), None);
 }
@@ -46,13 +48,15 @@ fn only_the_configured_field_is_believed() {
     ];
     let all: Vec<&str> = fields.iter().map(|(_, line)| *line).collect();
     let request = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n\r\n", all.join("\r\n"));
-    for ((field, _), believed) in fields.iter().zip(["198.51.100.1", "2001:db8::7", "198.51.100.3"]) {
+    let believed = [("198.51.100.1", "http"), ("2001:db8::7", "https"), ("198.51.100.3", "http")];
+    for ((field, _), (believed, scheme)) in fields.iter().zip(believed) {
         let origin = RawOrigin::answering(OK);
         let trust = format!("trusted_proxies = [\"127.0.0.1/32\"]\nforwarded_header = {field:?}");
         let weir = Weir::start(&Config::to(&origin).listen(&trust));
         assert_eq!(weir.connect().exchange(&request).status(), 200);
         let seen = origin.next_request();
         assert_eq!(seen.field("x-forwarded-for").as_deref(), Some(believed), "{field}");
+        assert_eq!(seen.field("x-forwarded-proto").as_deref(), Some(scheme), "{field}");
         assert_eq!(seen.field("cf-connecting-ip"), None);
     }
 }

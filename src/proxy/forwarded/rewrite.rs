@@ -24,8 +24,8 @@ pub enum Scheme {
 #[derive(Clone, Debug)]
 pub struct Hop {
     scheme: Scheme,
-    /// Set if the peer is trusted; then its word on scheme and host is taken over.
-    trust: Option<Trust>,
+    /// Set if the peer is trusted and `Forwarded` is believed, the only header with a word on scheme and host too.
+    speaks_forwarded: Option<Trust>,
     /// A configured header that is not on the list of known ones.
     also_removed: Option<HeaderName>,
     peer: IpAddr,
@@ -44,7 +44,8 @@ impl Hop {
         let peer = peer.to_canonical();
         Hop {
             scheme,
-            trust: trust.covers(peer).then(|| trust.clone()),
+            speaks_forwarded: (trust.header == ForwardedHeader::Forwarded && trust.covers(peer))
+                .then(|| trust.clone()),
             also_removed: match &trust.header {
                 ForwardedHeader::Single(name) if !is_forwarding(name.as_str()) => Some(name.clone()),
                 _ => None,
@@ -58,11 +59,13 @@ impl Hop {
 /// Removes every known forwarding header, and writes `X-Forwarded-For` (`client`, and nothing else),
 /// `X-Forwarded-Proto`, `X-Forwarded-Host` and `Forwarded`.
 ///
-/// `client` is what `believed_client` gave for the same headers. The host is that of `Host`; a trusted proxy's word
-/// replaces scheme and host if it is valid. `Forwarded` has a `host` only then: `Host` itself reaches the
-/// application unchanged.
+/// `client` is what `believed_client` gave for the same headers. Scheme and host are those of the connection and of
+/// `Host`. Where `Forwarded` is the header that is believed, a trusted proxy's `proto` and `host` in it replace
+/// them if they are valid, and only then does the new `Forwarded` have a `host`: `Host` itself reaches the
+/// application unchanged. Every other header says whose the request is, and no more: a proxy that sets that one
+/// alone passes its client's own `X-Forwarded-Host` through.
 pub fn rewrite(headers: &mut HeaderMap, hop: &Hop, client: IpAddr) {
-    let said = hop.trust.as_ref().map(|trust| said_by_proxy(trust, headers)).unwrap_or_default();
+    let said = hop.speaks_forwarded.as_ref().map(|trust| said_by_proxy(trust, headers)).unwrap_or_default();
     remove_forwarding(headers, hop.also_removed.as_ref());
 
     let scheme = said.scheme.unwrap_or(hop.scheme);
@@ -149,30 +152,15 @@ struct Said {
     host: Option<HeaderValue>,
 }
 
-/// Taken from the header that is believed; `X-Forwarded-*` go together.
+/// What the believed `Forwarded` says of scheme and host.
 fn said_by_proxy(trust: &Trust, headers: &HeaderMap) -> Said {
     let valid_host = |raw: &[u8]| {
         let raw = str::from_utf8(raw).ok()?;
         host::split(raw).ok()?;
         HeaderValue::from_str(raw).ok()
     };
-    if trust.header == ForwardedHeader::Forwarded {
-        let element = believed_element(trust, headers).unwrap_or_default();
-        return Said {
-            scheme: element.proto.and_then(Scheme::parse),
-            host: element.host.and_then(valid_host),
-        };
-    }
-    Said {
-        scheme: only(headers, &X_FORWARDED_PROTO).and_then(|value| Scheme::parse(value.as_bytes())),
-        host: only(headers, &X_FORWARDED_HOST).and_then(|value| valid_host(value.as_bytes())),
-    }
-}
-
-fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
-    let mut lines = headers.get_all(name).iter();
-    let first = lines.next()?;
-    lines.next().is_none().then_some(first)
+    let element = believed_element(trust, headers).unwrap_or_default();
+    Said { scheme: element.proto.and_then(Scheme::parse), host: element.host.and_then(valid_host) }
 }
 
 fn remove_forwarding(headers: &mut HeaderMap, also: Option<&HeaderName>) {
@@ -298,63 +286,61 @@ mod tests {
         );
     }
 
-    /// From a trusted proxy, scheme and host are taken over if they are valid.
+    /// From a trusted proxy's `Forwarded`, scheme and host are taken over if they are valid.
     #[test]
     fn takes_over_a_trusted_scheme_and_host() {
-        let lines = [
-            ("host", "inner"),
-            ("x-forwarded-for", "192.0.2.1"),
-            ("x-forwarded-proto", "HTTPS"),
-            ("x-forwarded-host", "a.example:8443"),
-        ];
-        assert_eq!(
-            rewritten("10.0.0.1", ForwardedHeader::XForwardedFor, &lines),
-            [
-                "forwarded: for=192.0.2.1;proto=https;host=\"a.example:8443\"",
-                "host: inner",
-                "x-forwarded-for: 192.0.2.1",
-                "x-forwarded-host: a.example:8443",
-                "x-forwarded-proto: https",
-            ]
-        );
-        let lines = [
-            ("host", "inner"),
-            ("x-forwarded-for", "192.0.2.1"),
-            ("x-forwarded-proto", "gopher"),
-            ("x-forwarded-host", "a\"b"),
-        ];
-        assert_eq!(
-            rewritten("10.0.0.1", ForwardedHeader::XForwardedFor, &lines),
-            [
-                "forwarded: for=192.0.2.1;proto=http",
-                "host: inner",
-                "x-forwarded-for: 192.0.2.1",
-                "x-forwarded-host: inner",
-                "x-forwarded-proto: http",
-            ]
-        );
+        for (element, forwarded, host, proto) in [
+            (
+                "for=192.0.2.1;proto=HTTPS;host=\"a.example:8443\"",
+                "for=192.0.2.1;proto=https;host=\"a.example:8443\"",
+                "a.example:8443",
+                "https",
+            ),
+            ("for=192.0.2.1;proto=gopher;host=\"a/b\"", "for=192.0.2.1;proto=http", "inner", "http"),
+        ] {
+            let lines = [("host", "inner"), ("forwarded", element)];
+            assert_eq!(
+                rewritten("10.0.0.1", ForwardedHeader::Forwarded, &lines),
+                [
+                    &format!("forwarded: {forwarded}"),
+                    "host: inner",
+                    "x-forwarded-for: 192.0.2.1",
+                    &format!("x-forwarded-host: {host}"),
+                    &format!("x-forwarded-proto: {proto}"),
+                ]
+            );
+        }
     }
 
-    /// Exactly one forwarding header is believed: beside `Forwarded`, the `X-Forwarded` ones say nothing.
+    /// Exactly one forwarding header is believed: what all the others say, of the client, the scheme or the host,
+    /// is dropped even from a trusted proxy.
     #[test]
     fn believes_one_header() {
-        let lines = [
+        let (single, name) = (HeaderName::from_static("x-real-ip"), HeaderName::from_static("my-client"));
+        for (header, said) in [
+            (ForwardedHeader::XForwardedFor, ("x-forwarded-for", "203.0.113.7, 192.0.2.1")),
+            (ForwardedHeader::Single(single), ("x-real-ip", "192.0.2.1")),
+            (ForwardedHeader::Single(name), ("my-client", "192.0.2.1")),
             (
-                "forwarded",
-                "for=203.0.113.7;proto=http, for=192.0.2.1;proto=https;host=b.example, for=10.0.0.2",
+                ForwardedHeader::Forwarded,
+                ("forwarded", "for=203.0.113.7;proto=https;host=evil.example, for=192.0.2.1, for=10.0.0.2"),
             ),
-            ("x-forwarded-host", "evil.example"),
-            ("x-forwarded-for", "203.0.113.7"),
-        ];
-        assert_eq!(
-            rewritten("10.0.0.1", ForwardedHeader::Forwarded, &lines),
-            [
-                "forwarded: for=192.0.2.1;proto=https;host=\"b.example\"",
-                "x-forwarded-for: 192.0.2.1",
-                "x-forwarded-host: b.example",
-                "x-forwarded-proto: https",
-            ]
-        );
+        ] {
+            let mut lines = vec![("host", "inner")];
+            lines.extend(FORGED.into_iter().filter(|(name, _)| *name != said.0));
+            lines.push(said);
+            assert_eq!(
+                rewritten("10.0.0.1", header, &lines),
+                [
+                    "forwarded: for=192.0.2.1;proto=http",
+                    "host: inner",
+                    "x-forwarded-for: 192.0.2.1",
+                    "x-forwarded-host: inner",
+                    "x-forwarded-proto: http",
+                ],
+                "{said:?}"
+            );
+        }
     }
 
     /// An IPv4 address is written as everybody writes it.
