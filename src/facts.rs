@@ -87,6 +87,8 @@ pub struct Outcome {
 pub enum ProtocolEvent {
     /// A request head that was refused because it could be read in two ways, or not at all.
     MalformedHead,
+    /// A body whose chunks could not be told apart.
+    MalformedBody,
     /// A head or body larger than allowed.
     TooLarge,
     /// A head that did not arrive in time.

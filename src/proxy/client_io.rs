@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -45,6 +45,18 @@ pub enum Head {
     TimedOut,
 }
 
+/// Why a body ended early, where that was the client's doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum BodyEnd {
+    /// It did not, or the client left.
+    Intact,
+    /// It stopped moving.
+    Stalled,
+    /// Its chunks cannot be told apart.
+    Malformed,
+}
+
 /// The service's view of its client connection.
 #[derive(Debug)]
 pub struct ClientSide {
@@ -52,7 +64,10 @@ pub struct ClientSide {
     /// A request is being answered: the connection is not idle.
     busy: AtomicBool,
     idle_since: AtomicU64,
-    body_stalled: AtomicBool,
+    /// When the request in progress must have ended; `u64::MAX`: whenever.
+    deadline: AtomicU64,
+    body_end: AtomicU8,
+    opaque: AtomicBool,
     has_interim: AtomicBool,
     has_held: AtomicBool,
     has_waker: AtomicBool,
@@ -80,7 +95,9 @@ impl ClientSide {
             }),
             busy: AtomicBool::new(false),
             idle_since: AtomicU64::new(now.as_nanos()),
-            body_stalled: AtomicBool::new(false),
+            deadline: AtomicU64::new(u64::MAX),
+            body_end: AtomicU8::new(BodyEnd::Intact as u8),
+            opaque: AtomicBool::new(false),
             has_interim: AtomicBool::new(false),
             has_held: AtomicBool::new(false),
             has_waker: AtomicBool::new(false),
@@ -94,19 +111,35 @@ impl ClientSide {
     }
 
     pub fn end_request(&self, now: Moment) {
+        self.deadline.store(u64::MAX, Ordering::Relaxed);
         self.idle_since.store(now.as_nanos(), Ordering::Relaxed);
         self.busy.store(false, Ordering::Relaxed);
     }
 
-    /// The client's body stopped moving, and was given up.
-    pub fn body_stalled(&self) -> bool {
-        self.body_stalled.load(Ordering::Relaxed)
+    /// The time by which the client must have taken its whole response.
+    pub fn set_deadline(&self, at: Option<Moment>) {
+        self.deadline.store(at.map_or(u64::MAX, Moment::as_nanos), Ordering::Relaxed);
+    }
+
+    fn deadline(&self) -> Option<Moment> {
+        let at = self.deadline.load(Ordering::Relaxed);
+        (at != u64::MAX).then(|| Moment::from_nanos(at))
+    }
+
+    /// What became of the client's body, as far as it was read.
+    pub fn body_end(&self) -> BodyEnd {
+        match self.body_end.load(Ordering::Relaxed) {
+            1 => BodyEnd::Stalled,
+            2 => BodyEnd::Malformed,
+            _ => BodyEnd::Intact,
+        }
     }
 
     /// From here on bytes are no longer HTTP: the connection was upgraded.
     pub fn make_opaque(&self) {
         let mut inner = self.inner.lock();
         let held = inner.tap.make_opaque();
+        self.opaque.store(true, Ordering::Release);
         if !held.is_empty() {
             inner.held = held;
             self.has_held.store(true, Ordering::Release);
@@ -207,6 +240,9 @@ impl ClientIo {
 
     /// Hands over replayed bytes; true when there were any.
     fn replay_into(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        if self.input == Input::Refused && self.side.opaque.load(Ordering::Acquire) {
+            return false;
+        }
         if self.side.has_held.load(Ordering::Acquire) {
             self.replay.append(&mut self.side.inner.lock().held);
             self.side.has_held.store(false, Ordering::Release);
@@ -249,6 +285,7 @@ impl ClientIo {
             }
             Then::BodyFault(fault) => {
                 self.metrics.protocol_fault(fault.name());
+                self.side.body_end.store(BodyEnd::Malformed as u8, Ordering::Relaxed);
                 self.input = Input::Broken;
             }
         }
@@ -276,7 +313,7 @@ impl ClientIo {
                 let since = *self.body_since.get_or_insert_with(|| self.clock.now());
                 ready!(self.read_alarm.poll_due(since.after(self.timeouts.body_progress), &self.clock, cx));
                 self.metrics.timeout(Timeout::BodyProgress);
-                self.side.body_stalled.store(true, Ordering::Relaxed);
+                self.side.body_end.store(BodyEnd::Stalled as u8, Ordering::Relaxed);
                 Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the body stopped moving")))
             }
             Phase::Idle | Phase::Opaque => Poll::Pending,
@@ -286,8 +323,10 @@ impl ClientIo {
     /// A write is blocked: ready when the client has taken nothing for too long.
     fn poll_write_overdue<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         let since = *self.write_since.get_or_insert_with(|| self.clock.now());
-        ready!(self.write_alarm.poll_due(since.after(self.timeouts.body_progress), &self.clock, cx));
-        self.metrics.timeout(Timeout::BodyProgress);
+        let stalled_at = since.after(self.timeouts.body_progress);
+        let deadline = self.side.deadline().filter(|deadline| *deadline < stalled_at);
+        ready!(self.write_alarm.poll_due(deadline.unwrap_or(stalled_at), &self.clock, cx));
+        self.metrics.timeout(if deadline.is_some() { Timeout::Total } else { Timeout::BodyProgress });
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes no bytes")))
     }
 
@@ -321,7 +360,10 @@ impl ClientIo {
 
     /// Whether the client may still be sending something that nobody will read.
     fn may_have_unread_input(&self) -> bool {
-        self.input != Input::Open || self.side.busy.load(Ordering::Relaxed) || self.phase != Phase::Idle
+        let at_rest =
+            self.input == Input::Open && self.phase == Phase::Idle && !self.side.busy.load(Ordering::Relaxed);
+        // What a tunnel brings is the app's to read, for as long as it wants to.
+        !at_rest && !self.side.opaque.load(Ordering::Acquire)
     }
 
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -362,6 +404,8 @@ impl AsyncRead for ClientIo {
             match me.input {
                 Input::Open => {}
                 // The refusal closes the connection once it is written; until then there is no input.
+                // What came before an upgrade was no head, and is not for the tunnel either.
+                Input::Refused if me.side.opaque.load(Ordering::Acquire) => return Poll::Ready(Ok(())),
                 Input::Refused => return Poll::Pending,
                 Input::Broken => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
             }
@@ -397,7 +441,9 @@ impl AsyncWrite for ClientIo {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let me = self.get_mut();
-        ready!(me.poll_settle_interim(cx))?;
+        if me.poll_settle_interim(cx)?.is_pending() {
+            return me.poll_write_overdue(cx);
+        }
         match write::poll_write(&mut me.stream, cx, bufs) {
             Poll::Pending => me.poll_write_overdue(cx),
             done @ Poll::Ready(_) => {
@@ -414,8 +460,8 @@ impl AsyncWrite for ClientIo {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let me = self.get_mut();
         me.between_responses = true;
-        if me.side.has_interim.load(Ordering::Acquire) {
-            return me.poll_interim(cx);
+        if me.side.has_interim.load(Ordering::Acquire) && me.poll_interim(cx)?.is_pending() {
+            return me.poll_write_overdue(cx);
         }
         Poll::Ready(Ok(()))
     }

@@ -27,7 +27,6 @@ use super::serve::serve;
 use super::{Shared, notices};
 use crate::engine::ConnVerdict;
 use crate::facts::{Client, ConnFacts};
-use crate::metrics::Metrics;
 use crate::policy::Listener;
 
 /// hyper's own bound on a head; above what the tap lets through, so that the tap's error is the one seen.
@@ -48,7 +47,7 @@ pub struct Conn {
     open: Arc<OpenConnections>,
 }
 
-/// How many connections of a worker are open, tunnels included; a drain waits for them.
+/// How many client connections are open, tunnels included; a drain waits for them.
 #[derive(Debug, Default)]
 pub struct OpenConnections {
     count: AtomicUsize,
@@ -139,8 +138,7 @@ fn guarded(
     conn: Arc<Conn>,
     request: Request<Incoming>,
 ) -> Guarded<impl Future<Output = Response<ResponseBody>>> {
-    let metrics = conn.shared.metrics.clone();
-    Guarded { inner: serve(conn, request), metrics }
+    Guarded { inner: serve(conn, request) }
 }
 
 pin_project_lite::pin_project! {
@@ -148,7 +146,6 @@ pin_project_lite::pin_project! {
     struct Guarded<F> {
         #[pin]
         inner: F,
-        metrics: Metrics,
     }
 }
 
@@ -162,7 +159,6 @@ impl<F: Future<Output = Response<ResponseBody>>> Future for Guarded<F> {
         match std::panic::catch_unwind(AssertUnwindSafe(|| this.inner.poll(cx))) {
             Ok(polled) => polled.map(Ok),
             Err(_) => {
-                this.metrics.panicked();
                 tracing::error!(
                     "a request panicked; it was answered with 500 and all others go on. Please report this"
                 );
@@ -179,13 +175,11 @@ mod tests {
 
     use super::*;
 
-    /// Promise: a panic inside a request is that request's 500, and is counted.
+    /// Promise: a panic inside a request is that request's 500.
     #[tokio::test]
     async fn a_panic_is_answered() {
-        let metrics = Metrics::new();
         let inner = async { panic!("on purpose") };
-        let Ok(response) = Guarded { inner, metrics: metrics.clone() }.await;
+        let Ok(response) = Guarded { inner }.await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
-        assert!(metrics.render().contains("weir_panics_total 1"));
     }
 }

@@ -1,23 +1,25 @@
 //! One request and its response as one thing: what is known of it so far, and the books that are closed when it
 //! ends, however it ends.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode, Version};
 
 use super::connection::Conn;
-use super::request_body::Upload;
+use super::request_body::{Progress, Upload};
 use super::respond::{Accept, Notice};
 use super::response_body::ResponseBody;
 use super::upstream::Place;
+use super::upstream::server::Server;
 use super::{Live, Shared};
 use crate::clock::Clock;
 use crate::engine::Ticket;
-use crate::facts::{Origin, Outcome};
+use crate::facts::{Client, ConnFacts, Origin, Outcome, ProtocolEvent};
 use crate::logs::access::AccessRecord;
 use crate::metrics::{RequestDecision, Timeout};
-use crate::policy::{Ejection, RouteId, UpstreamId};
+use crate::policy::{RouteId, UpstreamId};
 use crate::time::Moment;
 
 /// The account of one exchange. Its drop is the end of the request: complete, failed, or left by the client.
@@ -29,6 +31,9 @@ pub struct Exchange {
     pub accept: Accept,
     pub request_id: HeaderValue,
     pub route: Option<RouteId>,
+    /// The believed address, once it is known.
+    pub client: Option<IpAddr>,
+    pub version: Version,
     pub ticket: Option<Ticket>,
     pub upload: Option<Arc<Upload>>,
     /// What the access log will say; `None` while there is none.
@@ -47,6 +52,8 @@ pub struct Exchange {
 struct UpstreamUse {
     id: UpstreamId,
     waited: Duration,
+    /// Since when the next thing has been the upstream's to do.
+    waiting_since: Option<Moment>,
     _place: Place,
 }
 
@@ -67,6 +74,8 @@ impl Exchange {
             accept,
             request_id,
             route: None,
+            client: None,
+            version: Version::HTTP_11,
             ticket: None,
             upload: None,
             record: None,
@@ -108,26 +117,57 @@ impl Exchange {
     /// From here on the request occupies a place at its upstream.
     pub fn entered_upstream(&mut self, id: UpstreamId, place: Place) {
         self.live.metrics.upstream(id).request_started();
-        self.upstream = Some(UpstreamUse { id, waited: Duration::ZERO, _place: place });
+        self.upstream = Some(UpstreamUse { id, waited: Duration::ZERO, waiting_since: None, _place: place });
     }
 
-    pub fn waited_on_upstream(&mut self, since: Moment) {
-        let waited = self.clock().now().since(since);
+    /// The next thing is the upstream's to do; until [`Exchange::wait_ended`], or the end of the request.
+    pub fn wait_begins(&mut self, now: Moment) {
         if let Some(upstream) = &mut self.upstream {
-            upstream.waited += waited;
+            upstream.waiting_since.get_or_insert(now);
         }
     }
 
-    pub fn ejection(&self) -> &Ejection {
-        let upstream = self.upstream.as_ref().map_or(UpstreamId(0), |u| u.id);
-        &self.live.policy.upstream(upstream).ejection
+    pub fn wait_ended(&mut self, now: Moment) {
+        let Some(upstream) = &mut self.upstream else { return };
+        let Some(began) = upstream.waiting_since.take() else { return };
+        let since = match &self.upload {
+            // An upload goes on the client's time, and only after it does the app have all it needs.
+            Some(upload) if upload.progress() == Progress::Going && upload.is_starved() => now,
+            Some(upload) => upload.moved_at().max(began),
+            None => began,
+        };
+        upstream.waited += now.since(since);
+    }
+
+    /// The request failed at `server`, and that was the server's doing.
+    pub fn blame(&self, server: &Server) {
+        let Some(upstream) = &self.upstream else { return };
+        let rule = &self.live.policy.upstream(upstream.id);
+        if server.health.failed(self.clock().now(), &rule.ejection) {
+            self.live.metrics.upstream(upstream.id).ejected();
+            tracing::warn!(
+                upstream = rule.name,
+                server = server.name(),
+                "server ejected: it failed {} times in a row",
+                rule.ejection.failures
+            );
+        }
+    }
+
+    /// Tells the engine what never became a request, or less than one.
+    pub fn tell_engine(&self, event: ProtocolEvent) {
+        let prefix = self.live.policy.client;
+        let address = self.client.unwrap_or(self.conn.peer.ip());
+        let client = Client::fold(address, prefix.ipv4, prefix.ipv6);
+        let conn = ConnFacts { at: self.clock().now(), client };
+        self.shared().engine.event(&self.live.binding, &conn, event);
     }
 
     pub fn timed_out(&self, which: Timeout) {
         self.shared().metrics.timeout(which);
     }
 
-    /// The response broke off on the upstream's side.
+    /// The response broke off on the upstream's side, or took too long.
     pub fn upstream_failed(&mut self) {
         self.decision = RequestDecision::Failed;
         self.completed = true;
@@ -157,6 +197,10 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let now = self.ended.unwrap_or_else(|| self.clock().now());
+        self.wait_ended(now);
+        if std::thread::panicking() {
+            self.shared().metrics.panicked();
+        }
         let (decision, total) = (self.final_decision(), now.since(self.started));
         let waited = self.upstream.as_ref().map(|u| u.waited);
         self.live.metrics.request(self.route, decision, self.status, total, waited);

@@ -9,8 +9,9 @@ use std::time::Duration;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
-use super::alarm::Alarm;
+use super::alarm::{Alarm, by};
 use super::exchange::Exchange;
+use super::interim;
 use super::request_body::{Progress, RequestBody, Upload};
 use super::upstream::connect::ConnectError;
 use super::upstream::gate::GateError;
@@ -53,6 +54,12 @@ pub struct Steps {
     pub until: Option<Moment>,
 }
 
+impl Steps {
+    fn connect_within(&self, now: Moment) -> Duration {
+        self.until.map_or(self.connect, |until| until.since(now).min(self.connect))
+    }
+}
+
 /// The head of the app's response, and the lease that its body still needs.
 pub type Answer = (Response<Incoming>, Lease);
 
@@ -69,7 +76,8 @@ pub async fn forward(
     let (clock, live) = (exchange.clock(), Arc::clone(&exchange.live));
     let upstream = live.upstream(id);
     let counters = live.metrics.upstream(id);
-    let place = upstream.enter().await.map_err(|error| turned_away(exchange, id, error))?;
+    let Some(place) = by(steps.until, &clock, upstream.enter()).await else { return Err(overtime(exchange)) };
+    let place = place.map_err(|error| turned_away(exchange, id, error))?;
     exchange.entered_upstream(id, place);
     upstream.budget.count_request();
 
@@ -87,6 +95,10 @@ pub async fn forward(
             return Err(failure.error);
         }
         counters.retried();
+        if let Some(again) = request {
+            // A copy of the request does not remember whom to tell of interim responses.
+            interim::pass_on(again, exchange);
+        }
         before = Some(failure);
     }
 }
@@ -116,30 +128,34 @@ impl Attempt<'_> {
         let clock = self.exchange.clock();
         let worker = self.exchange.conn.worker;
         let avoid = before.filter(|f| !f.stale).and_then(|f| f.server.as_ref());
-        let reserved = self.upstream.reserve(avoid, worker, clock.now()).await;
-        let mut lease = match reserved {
-            Ok(lease) => lease,
-            Err(error) => {
-                let error = match error {
-                    LeaseError::NoHealthyServer => ForwardError::NoHealthyServer,
-                    LeaseError::Queue(error) => turned_away(self.exchange, self.id, error),
+        let reserved = self.upstream.reserve(avoid, worker, clock.now());
+        let mut lease = match by(self.steps.until, &clock, reserved).await {
+            Some(Ok(lease)) => lease,
+            nothing => {
+                let error = match nothing {
+                    None => overtime(self.exchange),
+                    Some(Err(LeaseError::Queue(error))) => turned_away(self.exchange, self.id, error),
+                    Some(_) => ForwardError::NoHealthyServer,
                 };
                 *request = None;
                 return Err(Failure { error, server: None, stale: false });
             }
         };
         let waiting_since = clock.now();
+        self.exchange.wait_begins(waiting_since);
         let fresh = before.is_some_and(|f| f.stale);
         let reused = !fresh && lease.reuse(waiting_since).is_some();
         let counters = self.exchange.live.metrics.upstream(self.id);
         if reused {
             counters.connection_reused();
-        } else if let Err(error) = lease.connect(self.steps.connect, counters).await {
+        } else if let Err(error) = lease.connect(self.steps.connect_within(waiting_since), counters).await {
             counters.connection_failed();
             if matches!(error, ConnectError::TimedOut(_)) {
                 self.exchange.timed_out(Timeout::Connect);
             }
-            self.blame(&lease.server, clock.now());
+            if error.is_servers() {
+                self.exchange.blame(&lease.server);
+            }
             let server = Some(Arc::clone(&lease.server));
             return Err(Failure { error: ForwardError::Connect(error), server, stale: false });
         }
@@ -177,7 +193,7 @@ impl Attempt<'_> {
             Err(error) => {
                 let overtime = matches!(error, ForwardError::Overtime);
                 self.exchange.timed_out(if overtime { Timeout::Total } else { Timeout::FirstByte });
-                self.blame(&lease.server, clock.now());
+                self.exchange.blame(&lease.server);
                 lease.discard();
                 // Not again: a second server would be given the same slow work while the first still does it.
                 *request = None;
@@ -186,10 +202,7 @@ impl Attempt<'_> {
         };
         match result {
             Ok(response) => {
-                // An upload ends on the client's time, and only then does the app have all it needs.
-                let since = upload.as_ref().map_or(waiting_since, |u| u.moved_at().max(waiting_since));
-                self.exchange.waited_on_upstream(since);
-                lease.server.health.succeeded();
+                self.exchange.wait_ended(clock.now());
                 Ok((response, lease))
             }
             Err(mut failed) => {
@@ -202,25 +215,19 @@ impl Attempt<'_> {
                     *request = unsent;
                 }
                 if broken && !reused {
-                    self.blame(&lease.server, clock.now());
+                    self.exchange.blame(&lease.server);
                 }
                 let server = Some(Arc::clone(&lease.server));
                 Err(Failure { error, server, stale: reused && broken })
             }
         }
     }
+}
 
-    fn blame(&self, server: &Server, now: Moment) {
-        if server.health.failed(now, &self.upstream.rule.ejection) {
-            self.exchange.live.metrics.upstream(self.id).ejected();
-            tracing::warn!(
-                upstream = self.upstream.rule.name,
-                server = server.name(),
-                "server ejected: it failed {} times in a row",
-                self.upstream.rule.ejection.failures
-            );
-        }
-    }
+/// Counts a request whose time was over before it reached a server.
+fn overtime(exchange: &Exchange) -> ForwardError {
+    exchange.timed_out(Timeout::Total);
+    ForwardError::Overtime
 }
 
 /// Counts a request that found no place.

@@ -16,9 +16,9 @@ use super::request_body::{RequestBody, Upload};
 const CONTINUE_MAX: Duration = Duration::from_secs(1);
 
 /// Has the app's interim responses to `request` carried to the client.
-pub fn pass_on(request: &mut Request<RequestBody>, exchange: &Exchange, client: Version) {
+pub fn pass_on(request: &mut Request<RequestBody>, exchange: &Exchange) {
     let side = Arc::clone(&exchange.conn.side);
-    let upload = exchange.upload.clone();
+    let (upload, client) = (exchange.upload.clone(), exchange.version);
     if let Some(upload) = upload.as_ref().filter(|u| u.is_held()) {
         release_in_time(Arc::clone(upload));
     }

@@ -86,5 +86,10 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 fn prepare(socket: &SockRef<'_>) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4))
+    socket.set_tcp_keepalive(&keepalive())
+}
+
+/// For both sides: a tunnel may be silent for as long as both of its ends are there.
+pub fn keepalive() -> TcpKeepalive {
+    TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4)
 }

@@ -54,6 +54,7 @@ use crate::engine::{Binding, Engine};
 use crate::logs::access::AccessLog;
 use crate::metrics::{Metrics, PolicyMetrics};
 use crate::policy::{Listener, Policy, UpstreamId};
+use connection::OpenConnections;
 use lifecycle::{Lifecycle, Stage};
 use listener::Inherited;
 use respond::OverLimit;
@@ -84,6 +85,8 @@ pub struct Shared {
     pub live: ArcSwap<Live>,
     pub lifecycle: Lifecycle,
     pub access_log: Option<AccessLog>,
+    /// Over all workers: one that ends early would take along connections that another borrowed.
+    pub open: Arc<OpenConnections>,
     /// Told after each reload.
     pub policy_changes: watch::Sender<()>,
 }
@@ -179,6 +182,7 @@ impl Proxy {
             live: ArcSwap::from_pointee(live),
             lifecycle: Lifecycle::new(),
             access_log: options.access_log,
+            open: Arc::default(),
             policy_changes: watch::Sender::new(()),
         });
         let started: io::Result<Vec<_>> = per_worker

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::client_io::BodyEnd;
 use super::forward::ForwardError;
 use super::head::Fault;
 use super::respond::Notice;
@@ -59,7 +60,7 @@ pub fn internal() -> Notice {
     Notice::new(StatusCode::INTERNAL_SERVER_ERROR, "proxy_internal_error", detail).closing()
 }
 
-pub fn forward_failed(error: &ForwardError, client_stalled: bool) -> Notice {
+pub fn forward_failed(error: &ForwardError, body: BodyEnd) -> Notice {
     match error {
         ForwardError::NoHealthyServer => Notice::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -93,7 +94,7 @@ pub fn forward_failed(error: &ForwardError, client_stalled: bool) -> Notice {
             let detail = "The body is larger than allowed.";
             Notice::new(StatusCode::PAYLOAD_TOO_LARGE, "http_request_error", detail).closing()
         }
-        ForwardError::BodyBroken if client_stalled => {
+        ForwardError::BodyBroken if body == BodyEnd::Stalled => {
             let detail = "The body of the request stopped arriving.";
             Notice::new(StatusCode::REQUEST_TIMEOUT, "http_request_error", detail).closing()
         }
@@ -109,6 +110,12 @@ fn connect_failed(error: &ConnectError) -> Notice {
         ConnectError::Resolve(_) => {
             Notice::new(StatusCode::BAD_GATEWAY, "dns_error", "The name of the site's server has no address.")
         }
+        ConnectError::Local(_) => Notice::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "proxy_internal_error",
+            "weir cannot open another connection at the moment.",
+        )
+        .retry_after(Some(OVERLOAD_RETRY)),
         ConnectError::TimedOut(_) => Notice::new(
             StatusCode::GATEWAY_TIMEOUT,
             "connection_timeout",

@@ -159,7 +159,8 @@ impl Stream {
             }
         }
         self.upload.moved_at.store(self.clock.now().as_nanos(), Ordering::Relaxed);
-        if self.inner.is_end_stream() {
+        // hyper asks no further after trailers.
+        if self.inner.is_end_stream() || frame.is_trailers() {
             self.upload.advance(Progress::Done);
         }
         Ok(())

@@ -61,6 +61,8 @@ pub struct AppBody {
     waiting_since: Option<Moment>,
     /// What `Content-Length` says where no body follows (304): the length of the body that is not sent.
     announced: Option<u64>,
+    /// It gave its last frame. A body without a length beforehand does not say so itself.
+    ended: bool,
 }
 
 /// How long a response may take.
@@ -81,6 +83,7 @@ impl AppBody {
             alarm: Alarm::default(),
             waiting_since: None,
             announced: None,
+            ended: false,
         }
     }
 
@@ -106,6 +109,7 @@ impl AppBody {
     fn poll_impatience(&mut self, cx: &mut Context<'_>) -> Poll<ResponseBodyError> {
         let clock = self.exchange.clock();
         let since = *self.waiting_since.get_or_insert_with(|| clock.now());
+        self.exchange.wait_begins(since);
         let silent_until = self.patience.silence.map(|silence| since.after(silence));
         let Some(due) = silent_until.into_iter().chain(self.patience.until).min() else {
             return Poll::Pending;
@@ -114,6 +118,7 @@ impl AppBody {
         Poll::Ready(match self.patience.silence {
             Some(silence) if Some(due) == silent_until => {
                 self.exchange.timed_out(Timeout::BodyProgress);
+                self.exchange.blame(&self.lease.server);
                 ResponseBodyError::Stalled(silence)
             }
             _ => {
@@ -137,32 +142,37 @@ impl AppBody {
             self.exchange.upstream_failed();
             return Poll::Ready(Some(Err(error)));
         };
-        if let Some(since) = self.waiting_since.take() {
-            self.exchange.waited_on_upstream(since);
+        if self.waiting_since.take().is_some() {
+            self.exchange.wait_ended(self.exchange.clock().now());
         }
         Poll::Ready(match item {
             Some(Ok(frame)) => {
                 self.exchange.sent(frame.data_ref().map_or(0, Bytes::len));
+                self.ended |= frame.is_trailers();
                 Some(Ok(frame))
             }
             Some(Err(error)) => {
                 self.exchange.upstream_failed();
-                self.lease.server.health.failed(self.exchange.clock().now(), self.exchange.ejection());
+                self.exchange.blame(&self.lease.server);
                 Some(Err(ResponseBodyError::Upstream(error)))
             }
-            None => None,
+            None => {
+                self.ended = true;
+                None
+            }
         })
     }
 }
 
 impl Drop for AppBody {
     fn drop(&mut self) {
-        let ended = self.is_end_stream();
+        let ended = self.ended || self.is_end_stream();
         self.lease.leave();
         self.inner = None;
         if ended {
             let now = self.exchange.clock().now();
             self.exchange.completed(now);
+            self.lease.server.health.succeeded();
             self.lease.recycle(now);
         }
     }

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
-use http::{Request, Response, StatusCode, Uri, Version, request, response};
+use http::{Method, Request, Response, StatusCode, Uri, Version, request, response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
-use super::client_io::Head;
+use super::client_io::{BodyEnd, Head};
 use super::connection::Conn;
 use super::exchange::Exchange;
-use super::forward::{self, Answer, Steps};
+use super::forward::{self, Answer, ForwardError, Steps};
 use super::forwarded;
 use super::headers::{self, X_REQUEST_ID};
 use super::notices;
@@ -22,7 +22,7 @@ use super::request_body::RequestBody;
 use super::respond::{Accept, Notice};
 use super::response_body::{AppBody, Patience, ResponseBody};
 use super::{interim, request_id, upgrade};
-use crate::facts::{Client, ConnFacts, Facts, Origin, ProtocolEvent};
+use crate::facts::{Client, Facts, Origin, ProtocolEvent};
 use crate::logs::access::{AccessRecord, RequestFields, RequestText};
 use crate::metrics::RequestDecision;
 use crate::policy::path::{self, PathFault};
@@ -46,11 +46,13 @@ pub async fn serve(conn: Arc<Conn>, request: Request<Incoming>) -> Response<Resp
         Head::Refused(fault) => {
             let event =
                 if fault.is_too_large() { ProtocolEvent::TooLarge } else { ProtocolEvent::MalformedHead };
-            tell_engine(&exchange, event);
+            exchange.tell_engine(event);
+            record_refused_head(&mut exchange);
             Err(Stop::malformed(notices::fault(fault)))
         }
         Head::TimedOut => {
-            tell_engine(&exchange, ProtocolEvent::HeadTimeout);
+            exchange.tell_engine(ProtocolEvent::HeadTimeout);
+            record_refused_head(&mut exchange);
             Err(Stop::malformed(notices::head_timed_out()))
         }
     };
@@ -97,6 +99,8 @@ async fn pass(
     let trust = &listener.trust;
     let peer = exchange.conn.peer.ip().to_canonical();
     let client = if trusted { forwarded::believed_client(peer, trust, &parts.headers) } else { peer };
+    exchange.client = Some(client);
+    exchange.version = parts.version;
     record(exchange, parts, client);
 
     // Identify: one host, one path, one route.
@@ -134,11 +138,9 @@ async fn pass(
 
     let mut request = Some(onward(exchange, parts, body, bytes_max));
     let steps = steps(policy, route, exchange);
-    let answer =
-        forward::forward(exchange, route.upstream, &mut request, steps).await.map_err(|error| Stop {
-            decision: RequestDecision::Failed,
-            notice: notices::forward_failed(&error, exchange.conn.side.body_stalled()),
-        })?;
+    exchange.conn.side.set_deadline(steps.until);
+    let answer = forward::forward(exchange, route.upstream, &mut request, steps).await;
+    let answer = answer.map_err(|error| failed(exchange, &error))?;
     if let Some(record) = &mut exchange.record {
         record.server = Some(answer.1.server.name_shared());
     }
@@ -151,14 +153,6 @@ async fn pass(
         }
         _ => Ok(Passed::Answer(answer)),
     }
-}
-
-/// What never became a request is evidence too, of the address that it came from.
-fn tell_engine(exchange: &Exchange, event: ProtocolEvent) {
-    let prefix = exchange.live.policy.client;
-    let client = Client::fold(exchange.conn.peer.ip(), prefix.ipv4, prefix.ipv6);
-    let conn = ConnFacts { at: exchange.started, client };
-    exchange.shared().engine.event(&exchange.live.binding, &conn, event);
 }
 
 /// The id from a trusted proxy, else a new one. It takes the place of what the client sent when the request goes on.
@@ -196,6 +190,14 @@ fn record(exchange: &mut Exchange, parts: &request::Parts, client: IpAddr) {
         total: Default::default(),
         upstream: None,
     }));
+}
+
+/// A head that was refused is a line too, though nothing in it can be believed.
+fn record_refused_head(exchange: &mut Exchange) {
+    let Ok(method) = Method::from_bytes(b"-") else { return };
+    let mut parts = Request::new(()).into_parts().0;
+    parts.method = method;
+    record(exchange, &parts, exchange.conn.peer.ip().to_canonical());
 }
 
 /// The target in origin-form, as it came. An absolute-form's authority takes the place of Host
@@ -292,8 +294,30 @@ fn onward(
     *request.method_mut() = parts.method.clone();
     *request.uri_mut() = std::mem::take(&mut parts.uri);
     *request.headers_mut() = std::mem::take(&mut parts.headers);
-    interim::pass_on(&mut request, exchange, parts.version);
+    interim::pass_on(&mut request, exchange);
     request
+}
+
+/// Whose fault it was that there is no answer.
+fn failed(exchange: &Exchange, error: &ForwardError) -> Stop {
+    let body = exchange.conn.side.body_end();
+    let decision = match (error, body) {
+        (ForwardError::BodyTooLarge, _) => RequestDecision::Malformed,
+        (ForwardError::BodyBroken, BodyEnd::Stalled | BodyEnd::Malformed) => RequestDecision::Malformed,
+        (ForwardError::BodyBroken, BodyEnd::Intact) => RequestDecision::Cancelled,
+        _ => RequestDecision::Failed,
+    };
+    let event = match (error, body) {
+        (ForwardError::BodyTooLarge, _) => Some(ProtocolEvent::TooLarge),
+        (ForwardError::BodyBroken, BodyEnd::Stalled) => Some(ProtocolEvent::BodyStalled),
+        (ForwardError::BodyBroken, BodyEnd::Malformed) => Some(ProtocolEvent::MalformedBody),
+        (ForwardError::BodyBroken, BodyEnd::Intact) => Some(ProtocolEvent::Aborted),
+        _ => None,
+    };
+    if let Some(event) = event {
+        exchange.tell_engine(event);
+    }
+    Stop { decision, notice: notices::forward_failed(error, body) }
 }
 
 fn steps(policy: &Policy, route: &Route, exchange: &Exchange) -> Steps {
@@ -315,6 +339,9 @@ fn answered(mut exchange: Box<Exchange>, (response, lease): Answer) -> Response<
     parts.version = Version::HTTP_11;
     let (policy, route) = (&exchange.live.policy, exchange.route.map(|id| exchange.live.policy.route(id)));
     let streams = route.is_some_and(|r| r.stream) || is_event_stream(&parts.headers);
+    if streams {
+        exchange.conn.side.set_deadline(None);
+    }
     let patience = Patience {
         silence: (!streams).then_some(policy.timeouts.body_progress),
         until: policy.timeouts.total.filter(|_| !streams).map(|total| exchange.started.after(total)),
@@ -332,6 +359,8 @@ fn switched(
 ) -> Response<ResponseBody> {
     exchange.answered_by_app(response.status());
     exchange.conn.side.make_opaque();
+    exchange.conn.side.set_deadline(None);
+    lease.server.health.succeeded();
     let app = hyper::upgrade::on(&mut response);
     let (mut parts, _) = response.into_parts();
     let hop = headers::strip_hop_by_hop(&mut parts.headers);

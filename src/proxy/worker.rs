@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -49,7 +48,7 @@ impl Worker {
 }
 
 async fn run(index: usize, shared: Arc<Shared>, acceptors: Vec<(Acceptor, Arc<Listener>)>) {
-    let open = Arc::new(OpenConnections::default());
+    let open = Arc::clone(&shared.open);
     tokio::spawn(sweep(index, Arc::clone(&shared)));
     if index == 0 {
         tokio::spawn(check_health(Arc::clone(&shared)));
@@ -79,7 +78,8 @@ struct Door {
 impl Door {
     /// Accepts until weir drains, then takes what the kernel already holds, and closes.
     async fn keep(self) {
-        let draining = self.shared.lifecycle.reached(Stage::Draining);
+        let shared = Arc::clone(&self.shared);
+        let draining = shared.lifecycle.reached(Stage::Draining);
         tokio::pin!(draining);
         loop {
             tokio::select! {
@@ -91,9 +91,25 @@ impl Door {
                 },
             }
         }
-        let mut now = Context::from_waker(Waker::noop());
-        while let Poll::Ready(Ok((stream, peer))) = self.acceptor.poll_accept(&mut now) {
-            self.let_in(stream, peer);
+        if let Err(error) = self.empty() {
+            tracing::warn!(%error, "the accept queue could not be emptied");
+        }
+    }
+
+    /// Lets in whoever the kernel has accepted already; closing the socket would reset them.
+    fn empty(self) -> io::Result<()> {
+        let Door { acceptor, rule, shared, worker, open } = self;
+        let socket = acceptor.into_std()?;
+        loop {
+            match socket.accept() {
+                Ok((stream, peer)) => {
+                    stream.set_nonblocking(true)?;
+                    connection::start(TcpStream::from_std(stream)?, peer, &rule, &shared, worker, &open);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => return Err(error),
+            }
         }
     }
 

@@ -37,6 +37,9 @@ async fn watch(server: Arc<Server>, rule: HealthCheck, upstream: String) {
             Ok(result) => result,
             Err(_elapsed) => Err(CheckError::TimedOut),
         };
+        if matches!(&result, Err(CheckError::Connect(error)) if !error.is_servers()) {
+            continue;
+        }
         let passed = result.is_ok();
         if !server.health.checked(passed, &rule) {
             continue;

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use rustix::io::Errno;
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -15,6 +17,7 @@ use super::io::ServerIo;
 use super::server::Server;
 use crate::metrics::UpstreamMetrics;
 use crate::policy::ServerAddress;
+use crate::proxy::listener::keepalive;
 
 /// Why no connection could be made. Every case is the upstream's fault, or the way to it.
 #[derive(Debug, thiserror::Error)]
@@ -23,10 +26,28 @@ pub enum ConnectError {
     Resolve(io::Error),
     #[error("{0}")]
     Refused(io::Error),
+    /// Not the server's doing: out of file descriptors, ports or memory.
+    #[error("weir cannot open another connection: {0}")]
+    Local(io::Error),
     #[error("no connection within {0:?}")]
     TimedOut(Duration),
     #[error("{0}")]
     Handshake(hyper::Error),
+}
+
+impl ConnectError {
+    fn of(error: io::Error) -> Self {
+        let ours = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
+        match Errno::from_io_error(&error) {
+            Some(errno) if ours.contains(&errno) => ConnectError::Local(error),
+            _ => ConnectError::Refused(error),
+        }
+    }
+
+    /// Whether it says anything about the server.
+    pub fn is_servers(&self) -> bool {
+        !matches!(self, ConnectError::Local(_))
+    }
 }
 
 /// Connects, and prepares the connection for its first request.
@@ -45,15 +66,16 @@ pub async fn connect(
 /// A plain connection, without HTTP.
 pub(super) async fn open(address: &ServerAddress) -> Result<TcpStream, ConnectError> {
     let stream = match address {
-        ServerAddress::Ip(address) => TcpStream::connect(address).await.map_err(ConnectError::Refused)?,
+        ServerAddress::Ip(address) => TcpStream::connect(address).await.map_err(ConnectError::of)?,
         ServerAddress::Name { host, port } => {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), *port))
                 .await
                 .map_err(ConnectError::Resolve)?
                 .collect();
-            TcpStream::connect(found.as_slice()).await.map_err(ConnectError::Refused)?
+            TcpStream::connect(found.as_slice()).await.map_err(ConnectError::of)?
         }
     };
-    stream.set_nodelay(true).map_err(ConnectError::Refused)?;
+    stream.set_nodelay(true).map_err(ConnectError::of)?;
+    SockRef::from(&stream).set_tcp_keepalive(&keepalive()).map_err(ConnectError::of)?;
     Ok(stream)
 }

@@ -56,6 +56,12 @@ impl Health {
         true
     }
 
+    /// Forgets what active checks said; for when they are no longer made, or made differently.
+    pub fn forget_checks(&self) {
+        self.check_failed.store(false, Ordering::Relaxed);
+        self.check_streak.store(0, Ordering::Relaxed);
+    }
+
     /// Takes the result of one active check; true when it changed what [`Health::passes_checks`] says.
     pub fn checked(&self, passed: bool, rule: &HealthCheck) -> bool {
         let failed_before = self.check_failed.load(Ordering::Relaxed);
@@ -125,5 +131,11 @@ mod tests {
             })
             .into();
         assert_eq!(passes, [true, true, true, false, false, false, false, false, false, true]);
+        for _ in 0..2 {
+            health.checked(false, &rule);
+        }
+        assert!(!health.passes_checks());
+        health.forget_checks();
+        assert!(health.passes_checks(), "a check that is gone keeps no server away");
     }
 }

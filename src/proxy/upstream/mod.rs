@@ -1,7 +1,7 @@
 //! The servers behind weir: who takes a request, over which connection, and when not.
 //!
-//! Shared by all workers. Called by `proxy::forward` for requests and by `proxy::control` for health checks
-//! and reloads; knows nothing of clients, routes or limits.
+//! Shared by all workers. Called by `proxy::forward` for requests, by `proxy::worker` for health checks and
+//! sweeps, and by `proxy` for reloads; knows nothing of clients, routes or limits.
 
 pub mod balance;
 pub mod budget;
@@ -60,7 +60,10 @@ impl Upstream {
                     .and_then(|b| b.servers.iter().find(|old| old.serves(s, rule.queue)))
                     .map_or_else(|| Arc::new(Server::new(s, rule, workers)), Arc::clone)
             })
-            .collect();
+            .collect::<Vec<Arc<Server>>>();
+        if before.is_some_and(|b| b.rule.health_check != rule.health_check) {
+            servers.iter().for_each(|server| server.health.forget_checks());
+        }
         Upstream {
             rule: rule.clone(),
             servers,
