@@ -147,7 +147,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// From the last byte of the request handed to the server to the first of its response head.
     pub first_byte: Duration,
-    /// The whole request, first byte in to last byte out. `None`: unbounded.
+    /// The whole request, from its head, once read, to the last byte of the answer. `None`: unbounded. Not for
+    /// what is long-lived by nature: routes with `stream`, event streams, tunnels.
     pub total: Option<Duration>,
 }
 

@@ -10,6 +10,7 @@ use crate::policy::{HttpLimits, Shutdown, Timeouts};
 const HEAD_SIZE: u64 = 64 << 10;
 const URI_SIZE: u64 = 8 << 10;
 const HEADER_COUNT: u32 = 100;
+const TOTAL: Duration = Duration::from_secs(10 * 60);
 
 pub(super) fn http(http: &written::Http, problems: &Problems) -> HttpLimits {
     let head = http.head_size.unwrap_or(HEAD_SIZE);
@@ -38,7 +39,8 @@ pub(super) fn timeouts(timeouts: &written::Timeouts) -> Timeouts {
         body_progress: or(timeouts.body_progress, 30),
         connect: or(timeouts.connect, 3),
         first_byte: or(timeouts.first_byte, 60),
-        total: timeouts.total.and_then(Cap::at_most),
+        // What takes longer by nature says so with `stream`.
+        total: timeouts.total.unwrap_or(Cap::AtMost(TOTAL)).at_most(),
     }
 }
 
