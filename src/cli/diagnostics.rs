@@ -49,6 +49,13 @@ pub fn to_json(diagnostics: &Diagnostics) -> Value {
     diagnostics.list.iter().map(one).collect()
 }
 
+/// One line a diagnostic in weir's own log, each with its place.
+pub fn log(warnings: &Diagnostics) {
+    for line in warnings.to_string().lines() {
+        tracing::warn!("{line}");
+    }
+}
+
 /// What is expected stands beside the place if it is no longer than this, else in a note of its own.
 const LABEL_CHARS_MAX: usize = 90;
 

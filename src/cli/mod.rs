@@ -5,6 +5,7 @@ pub mod demo;
 pub mod diagnostics;
 pub mod reload;
 pub mod run;
+pub mod signals;
 pub mod summary;
 
 use std::path::PathBuf;

@@ -1,15 +1,14 @@
 //! Reloading: on SIGHUP, and when one of the configuration's files changes.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use parking_lot::Mutex;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
@@ -50,10 +49,14 @@ impl Reloader {
         proxy: Arc<Proxy>,
         clock: Clock,
         metrics: Metrics,
-    ) -> io::Result<Self> {
+    ) -> Self {
         let changed = Arc::new(Notify::new());
         let notify = Arc::clone(&changed);
-        let watcher = notify::recommended_watcher(move |_event| notify.notify_one());
+        let watcher = notify::recommended_watcher(move |event| {
+            if may_have_changed(&event) {
+                notify.notify_one();
+            }
+        });
         if let Err(error) = &watcher {
             tracing::warn!(%error, "cannot watch the configuration for changes; reload with SIGHUP");
         }
@@ -61,12 +64,11 @@ impl Reloader {
         watch.follow(files, fingerprint);
         // What changed since it was read at start.
         changed.notify_one();
-        Ok(Reloader { file: file.to_owned(), proxy, clock, metrics, watch: Mutex::new(watch), changed })
+        Reloader { file: file.to_owned(), proxy, clock, metrics, watch: Mutex::new(watch), changed }
     }
 
-    /// Reloads whenever there is reason to. Never ends but with an error of the signal handler.
-    pub async fn run(&self) -> anyhow::Result<()> {
-        let mut hangup = signal(SignalKind::hangup()).context("cannot handle SIGHUP")?;
+    /// Reloads whenever there is reason to: at each `hangup`, and when a file changes. Never ends.
+    pub async fn run(&self, mut hangup: Signal) {
         loop {
             tokio::select! {
                 Some(()) = hangup.recv() => self.reload("SIGHUP"),
@@ -86,9 +88,7 @@ impl Reloader {
         match config::load(&self.file) {
             Ok(Loaded { policy, warnings, files, fingerprint }) => {
                 report_fixed(&self.proxy.policy(), &policy);
-                for warning in &warnings.list {
-                    tracing::warn!("{}", warning.message);
-                }
+                diagnostics::log(&warnings);
                 self.proxy.reload(policy);
                 self.metrics.reload_succeeded(self.clock.wall());
                 self.watch.lock().follow(files, fingerprint);
@@ -109,17 +109,33 @@ impl Reloader {
     }
 }
 
-/// Says what a reload cannot change.
-fn report_fixed(before: &Policy, after: &Policy) {
+/// Says what a reload cannot change; see [`Proxy::reload`].
+fn report_fixed(in_force: &Policy, read: &Policy) {
     let fixed = [
-        ("listen", before.listen != after.listen),
-        ("state.memory", before.state != after.state),
-        ("log", before.log != after.log),
+        ("[listen]", in_force.listen != read.listen),
+        ("[state]", in_force.state != read.state),
+        ("[log]", in_force.log != read.log),
     ];
     for (part, changed) in fixed {
         if changed {
-            tracing::warn!(part, "this part takes effect only after a restart");
+            tracing::warn!(
+                part,
+                "{part} is not what it was at start; the change takes effect after a restart"
+            );
         }
+    }
+}
+
+/// Whether a file may hold something else after this. That one was opened and read is an event too: our own
+/// reading would wake us for ever.
+fn may_have_changed(event: &notify::Result<notify::Event>) -> bool {
+    match event {
+        Ok(event) => match event.kind {
+            EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
+            _ => true,
+        },
+        // Events may have been lost.
+        Err(_) => true,
     }
 }
 
@@ -155,5 +171,58 @@ fn directory_of(file: &Path) -> PathBuf {
     match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::mpsc;
+
+    use notify::Event;
+    use notify::event::{CreateKind, DataChange, MetadataKind, ModifyKind, RemoveKind, RenameMode};
+
+    use super::*;
+
+    /// Promise: whatever writes, replaces, renames or removes a file, or lets us read it at last, is noticed;
+    /// so are events that were lost.
+    #[test]
+    fn every_kind_of_change_is_noticed() {
+        for kind in [
+            EventKind::Create(CreateKind::File),
+            EventKind::Modify(ModifyKind::Data(DataChange::Any)),
+            EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)),
+            EventKind::Modify(ModifyKind::Name(RenameMode::To)),
+            EventKind::Remove(RemoveKind::File),
+            EventKind::Access(AccessKind::Close(AccessMode::Write)),
+            EventKind::Other,
+        ] {
+            assert!(may_have_changed(&Ok(Event::new(kind))), "{kind:?}");
+        }
+        assert!(may_have_changed(&Err(notify::Error::generic("overflow"))));
+    }
+
+    /// Promise: a configuration that nobody changes is not read again; our own reading does not count as a
+    /// change. The first thing that a real watcher lets through is the write that comes after it.
+    #[test]
+    fn reading_is_no_change() {
+        let directory = tempfile::tempdir().unwrap();
+        let [read, written] = ["read.toml", "written.toml"].map(|name| directory.path().join(name));
+        fs::write(&read, "version = 1").unwrap();
+        let (sender, noticed) = mpsc::channel();
+        let mut watcher = notify::recommended_watcher(move |event| {
+            if may_have_changed(&event) {
+                // Fails only once the test is over.
+                let _ = sender.send(event);
+            }
+        })
+        .unwrap();
+        watcher.watch(directory.path(), RecursiveMode::NonRecursive).unwrap();
+        for _ in 0..3 {
+            config::fingerprint(std::slice::from_ref(&read));
+        }
+        fs::write(&written, "version = 1").unwrap();
+        let first = noticed.recv_timeout(Duration::from_secs(30)).unwrap().unwrap();
+        assert_eq!(first.paths, [written]);
     }
 }

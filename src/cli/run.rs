@@ -7,10 +7,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::Signal;
 
 use super::diagnostics;
 use super::reload::Reloader;
+use super::signals::Signals;
 use super::{EXIT_BAD_USAGE, EXIT_FAILED};
 use crate::admin::{self, Admin, Readiness};
 use crate::clock::Clock;
@@ -23,28 +25,34 @@ use crate::proxy::{Options, Proxy};
 
 /// Runs the configuration at `file` until SIGTERM or SIGINT.
 pub fn run(file: &Path) -> ExitCode {
-    let loaded = match config::load(file) {
-        Ok(loaded) => loaded,
+    let started = prepare().and_then(|(runtime, signals)| match config::load(file) {
+        Ok(loaded) => start(file, loaded, &runtime, signals).map(|()| ExitCode::SUCCESS),
         Err(problems) => {
             eprint!("{}", diagnostics::render(&problems, io::stderr().is_terminal()));
-            return ExitCode::from(EXIT_BAD_USAGE);
+            Ok(ExitCode::from(EXIT_BAD_USAGE))
         }
-    };
-    match start(file, loaded) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("weir: {error:#}");
-            ExitCode::from(EXIT_FAILED)
-        }
-    }
+    });
+    started.unwrap_or_else(|error| {
+        eprintln!("weir: {error:#}");
+        ExitCode::from(EXIT_FAILED)
+    })
 }
 
-fn start(file: &Path, loaded: Loaded) -> anyhow::Result<()> {
+/// What comes first: the signals have their handlers before a large configuration is read and before anyone
+/// is told that weir listens.
+fn prepare() -> anyhow::Result<(Runtime, Signals)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let signals = {
+        let _within = runtime.enter();
+        Signals::install().context("cannot handle signals")?
+    };
+    Ok((runtime, signals))
+}
+
+fn start(file: &Path, loaded: Loaded, runtime: &Runtime, signals: Signals) -> anyhow::Result<()> {
     let Loaded { policy, warnings, files, fingerprint } = loaded;
     logs::init(&policy.log)?;
-    for warning in &warnings.list {
-        tracing::warn!("{}", warning.message);
-    }
+    diagnostics::log(&warnings);
     for part in &policy.without_effect {
         tracing::warn!(part = part.part, "without effect in this version: {}", part.consequence);
     }
@@ -66,23 +74,20 @@ fn start(file: &Path, loaded: Loaded) -> anyhow::Result<()> {
     let proxy = Arc::new(Proxy::start(policy, options)?);
     announce(&proxy, admin_socket.as_ref());
 
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let Signals { mut stop, reload, reopen_logs: reopen } = signals;
     runtime.block_on(async {
-        let reloader = Reloader::start(file, files, fingerprint, Arc::clone(&proxy), clock, metrics.clone())?;
+        let reloader = Reloader::start(file, files, fingerprint, Arc::clone(&proxy), clock, metrics.clone());
         let stopped = async {
-            stop_signal().await?;
+            stop.received().await;
             tracing::info!("stopping: no new work after drain_delay, what runs has drain_timeout to end");
             proxy.shut_down().await;
-            Ok::<_, io::Error>(())
         };
-        tokio::pin!(stopped);
         tokio::select! {
-            result = serve_admin(admin_socket, &proxy, metrics) => result?,
-            result = &mut stopped => return Ok(result?),
-            result = reloader.run() => result?,
-            result = reopen_logs(access_log) => result?,
+            result = serve_admin(admin_socket, &proxy, metrics) => result,
+            () = stopped => Ok(()),
+            () = reloader.run(reload) => Ok(()),
+            () = reopen_logs(reopen, access_log) => Ok(()),
         }
-        Ok(stopped.await?)
     })
 }
 
@@ -124,26 +129,15 @@ async fn serve_admin(
     Ok(())
 }
 
-async fn stop_signal() -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
-}
-
 /// SIGUSR1 reopens the access log, after it was rotated away.
-async fn reopen_logs(access_log: Option<AccessLog>) -> io::Result<()> {
-    let mut requests: Signal = signal(SignalKind::user_defined1())?;
+async fn reopen_logs(mut requests: Signal, access_log: Option<AccessLog>) {
     while requests.recv().await.is_some() {
         if let Some(log) = &access_log {
             log.reopen();
             tracing::info!("access log reopened");
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// As many open files as we may have: each client and each upstream connection is one.
