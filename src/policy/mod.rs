@@ -84,7 +84,8 @@ impl Policy {
     }
 }
 
-/// Where weir listens. Fixed at start: a reload that changes it is reported and needs a restart.
+/// Where weir listens. Fixed at start, as are [`State`] and [`Log`]: a change of them needs a restart, and a
+/// reload says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     pub proxy: Vec<Listener>,

@@ -175,6 +175,13 @@ impl Proxy {
                 sockets_of_worker.push((socket, Arc::clone(&listener)));
             }
         }
+        for address in options.inherited.unclaimed() {
+            tracing::warn!(
+                %address,
+                "a socket that was handed over at start is closed: no listener has its address. Add the address \
+                 to [listen], or take it out of the socket unit"
+            );
+        }
         let shared = Arc::new(Shared {
             clock: options.clock,
             engine,
@@ -207,11 +214,15 @@ impl Proxy {
     }
 
     /// Puts a new policy in force, whole, for every request that begins from now on. Nothing is dropped: not a
-    /// connection, not a counter. What is fixed at start (listeners, workers, state memory) stays as it was.
+    /// connection, not a counter.
+    ///
+    /// What is fixed at start stays as it was: `listen`, `state` and `log`. A connection keeps the sizes of
+    /// `http` and the times of its own (`head_read`, `idle`, `body_progress`) with which it was opened.
     pub fn reload(&self, policy: Policy) {
         let shared = &self.shared;
         let before = shared.live.load_full();
-        let policy = Policy { listen: before.policy.listen.clone(), ..policy };
+        let Policy { listen, state, log, .. } = before.policy.as_ref().clone();
+        let policy = Policy { listen, state, log, ..policy };
         shared.live.store(Arc::new(Live::new(policy, &shared.engine, &shared.metrics, Some(&before))));
         shared.policy_changes.send_replace(());
     }
