@@ -66,7 +66,7 @@ metrics! {
     REQUESTS = Counter "weir_requests_total" ["route", "decision", "class"]
         "Requests that ended, by route (empty: none), by what was decided and by status class.";
     REQUEST_DURATION = Histogram "weir_request_duration_seconds" ["route"]
-        "Forwarded requests, from the first byte of the head to the last of the response.";
+        "Forwarded requests, from the head, once read, to the last byte of the response.";
     REQUEST_OVERHEAD = Histogram "weir_request_overhead_seconds" ["route"]
         "Answered requests without the time spent waiting for the upstream: what weir and the client took.";
     LIMIT_DECISIONS = Counter "weir_limit_decisions_total" ["limit", "mode", "decision"]
@@ -87,7 +87,7 @@ metrics! {
     UPSTREAM_CONNECTIONS_FAILED = Counter "weir_upstream_connections_failed_total" ["upstream"]
         "Connections to servers of the upstream that could not be made.";
     UPSTREAM_RETRIES = Counter "weir_upstream_retries_total" ["upstream"]
-        "Requests sent once more, to another server.";
+        "Requests sent once more, because the connection of the first attempt failed.";
     UPSTREAM_EJECTIONS = Counter "weir_upstream_ejections_total" ["upstream"]
         "Times that a server was left alone for a while because it kept failing.";
     UPSTREAM_QUEUE = Gauge "weir_upstream_queue_length" ["upstream"]
