@@ -28,6 +28,7 @@ pub enum Fault {
     LengthRepeated,
     LengthAndCoding,
     CodingRepeated,
+    ChunkedNotLast,
     CodingUnknown,
     CodingInOldVersion,
     ChunkSize,
@@ -38,7 +39,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Fault; 30] = [
+    pub const ALL: [Fault; 31] = [
         Fault::LineEnding,
         Fault::LeadingEmptyLines,
         Fault::RequestLine,
@@ -62,6 +63,7 @@ impl Fault {
         Fault::LengthRepeated,
         Fault::LengthAndCoding,
         Fault::CodingRepeated,
+        Fault::ChunkedNotLast,
         Fault::CodingUnknown,
         Fault::CodingInOldVersion,
         Fault::ChunkSize,
@@ -97,6 +99,7 @@ impl Fault {
             Fault::LengthRepeated => "length-repeated",
             Fault::LengthAndCoding => "length-and-coding",
             Fault::CodingRepeated => "coding-repeated",
+            Fault::ChunkedNotLast => "chunked-not-last",
             Fault::CodingUnknown => "coding-unknown",
             Fault::CodingInOldVersion => "coding-in-old-version",
             Fault::ChunkSize => "chunk-size",
@@ -156,6 +159,9 @@ impl Fault {
             Fault::LengthRepeated => "The request has more than one Content-Length field.",
             Fault::LengthAndCoding => "The request has both Content-Length and Transfer-Encoding.",
             Fault::CodingRepeated => "The request has more than one Transfer-Encoding field.",
+            Fault::ChunkedNotLast => {
+                "The last transfer coding is not chunked, or chunked comes before it as well."
+            }
             Fault::CodingUnknown => "The only transfer coding supported is chunked.",
             Fault::CodingInOldVersion => "An HTTP/1.0 request cannot have Transfer-Encoding.",
             Fault::ChunkSize => "A chunk of the body does not begin with its size in hexadecimal.",

@@ -191,9 +191,7 @@ impl HeadScan {
                 if self.chunked {
                     return Err(Fault::CodingRepeated);
                 }
-                if !trim(value).0.eq_ignore_ascii_case(b"chunked") {
-                    return Err(Fault::CodingUnknown);
-                }
+                check_codings(trim(value).0)?;
                 self.chunked = true;
             }
             _ => return Ok(()),
@@ -243,6 +241,22 @@ fn trim(value: &[u8]) -> (&[u8], usize) {
     let start = value.iter().position(|b| !is_space(b)).unwrap_or(value.len());
     let end = value.iter().rposition(|b| !is_space(b)).map_or(start, |last| last + 1);
     (value.get(start..end).unwrap_or_default(), start)
+}
+
+/// Passes `chunked` alone. RFC 9112 §6.3 tells two refusals apart: a body whose last coding is not chunked has no
+/// end (400), while one coded before it is chunked has one, but is not understood (§6.1: 501).
+fn check_codings(value: &[u8]) -> Result<(), Fault> {
+    let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
+    if is_chunked(value) {
+        return Ok(());
+    }
+    let mut codings = value.split(|&b| b == b',').map(|coding| trim(coding).0);
+    let last = codings.next_back().is_some_and(is_chunked);
+    if last && codings.all(|coding| coding.first().copied().is_some_and(is_token) && !is_chunked(coding)) {
+        Err(Fault::CodingUnknown)
+    } else {
+        Err(Fault::ChunkedNotLast)
+    }
 }
 
 /// One decimal number in its shortest form: no sign, no list, no leading zero that could mean octal.
