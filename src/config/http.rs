@@ -70,9 +70,12 @@ pub struct Paths {
 
 /// hyper's read buffer cannot be smaller.
 const HEAD_SIZE_MIN: u64 = 8 << 10;
-const HEAD_SIZE_MAX: u64 = 1 << 20;
+/// hyper gives up at 408 KiB, which nothing here changes; below that the refusal is weir's own.
+const HEAD_SIZE_MAX: u64 = 400 << 10;
 const HEADER_COUNT_MAX: u64 = 10_000;
 const URI_SIZE_MIN: u64 = 64;
+/// What `http::Uri` can hold.
+const URI_SIZE_MAX: u64 = 65_534;
 
 const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 pub(super) const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -83,7 +86,7 @@ pub(super) fn read_http(item: Item<'_>) -> Option<Http> {
     Some(Http {
         head_size: table.read("head_size", |i| i.bytes(HEAD_SIZE_MIN..=HEAD_SIZE_MAX)),
         header_count: table.read("header_count", |i| i.whole(1..=HEADER_COUNT_MAX)),
-        uri_size: table.read("uri_size", |i| i.bytes(URI_SIZE_MIN..=HEAD_SIZE_MAX).map(|n| i.at(n))),
+        uri_size: table.read("uri_size", |i| i.bytes(URI_SIZE_MIN..=URI_SIZE_MAX).map(|n| i.at(n))),
         body_size: table.read("body_size", body_size),
     })
 }

@@ -177,15 +177,23 @@ fn heads_over_a_bound_are_refused() {
     let weir = Weir::start(&Config::to(&origin).section(bounds));
     let uri = |length: usize| format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(length - 1));
     let count = |fields: usize| format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(fields - 1));
-    let bytes = |length: usize| {
-        let frame = "GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n";
-        frame.replace("X: ", &format!("X: {}", "y".repeat(length - frame.len())))
-    };
     let status = |request: String| weir.connect().exchange(request).status();
     assert_eq!((status(uri(1024)), status(uri(1025))), (200, 414));
     assert_eq!((status(count(10)), status(count(11))), (200, 431));
-    assert_eq!((status(bytes(8192)), status(bytes(8193))), (200, 431));
+    assert_eq!((status(head_of(8192)), status(head_of(8193))), (200, 431));
     assert_eq!(status(format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}", "y".repeat(9000))), 431);
+}
+
+/// The largest bound that the configuration takes is kept by weir itself: a head at it passes, one over it is
+/// refused with a problem document, not by the HTTP library with a bare status.
+#[test]
+fn the_largest_bound_on_a_head_is_kept() {
+    const SIZE: usize = 400 << 10;
+    let origin = RawOrigin::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    let weir = Weir::start(&Config::to(&origin).section("[http]\nhead_size = \"400KiB\""));
+    assert_eq!(weir.connect().exchange(head_of(SIZE)).status(), 200);
+    let refused = weir.connect().exchange(head_of(SIZE + 1));
+    assert_eq!((refused.status(), &refused.json()["status"]), (431, &431.into()));
 }
 
 /// A browser, which asks for HTML, gets a page that a person can read; nothing of the request stands in it.
@@ -265,6 +273,12 @@ fn connect_is_refused() {
     let answer = weir.connect().exchange("CONNECT other.test:443 HTTP/1.1\r\nHost: other.test:443\r\n\r\n");
     assert!([400, 405, 501].contains(&answer.status()), "{}", answer.status());
     origin.expect_no_request();
+}
+
+/// A sound head of `bytes` bytes.
+fn head_of(bytes: usize) -> String {
+    let around = "GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n";
+    around.replace("X: ", &format!("X: {}", "y".repeat(bytes - around.len())))
 }
 
 /// What is wrong with weir's answer to `request`, which has a smuggled request behind it; `None`: nothing.
