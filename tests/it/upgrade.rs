@@ -46,6 +46,29 @@ fn an_upgraded_connection_passes_any_bytes() {
     weir.await_metric("weir_requests_in_flight", &[], 0);
 }
 
+/// A tunnel is long-lived by nature: it has no total timeout.
+#[test]
+fn a_tunnel_has_no_total_timeout() {
+    let origin = RawOrigin::scripted(|conn| {
+        let Some(request) = conn.read_request() else { return };
+        if request.target() == "/chat" {
+            conn.send(SWITCHED);
+            while conn.try_read_exactly(1).is_ok_and(|byte| conn.try_send(byte).is_ok()) {}
+        } else {
+            // Never answered: only the timeout ends it.
+            conn.read_request();
+        }
+    });
+    let weir = Weir::start(&Config::to(&origin).section("[timeouts]\ntotal = \"200ms\""));
+    let mut tunnel = weir.connect();
+    tunnel.send(UPGRADE);
+    assert_eq!(tunnel.response_head().status(), 101);
+    // Begins later and is over before the tunnel is used.
+    assert_eq!(weir.get("/").status(), 504);
+    tunnel.send("x");
+    assert_eq!(tunnel.read_exactly(1), b"x");
+}
+
 /// What an upgraded connection carries is not read as HTTP: bytes that look like a malformed request pass.
 #[test]
 fn an_upgraded_connection_is_not_read_as_http() {
