@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::harness::{Config, Load, RawOrigin, Weir, echo};
+use crate::harness::{Config, Launch, Load, RawOrigin, Weir, echo, eventually};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -91,4 +91,85 @@ fn a_request_in_progress_survives_a_reload() {
     assert_eq!(weir.get("/").status(), 200);
     old.tell();
     assert_eq!(client.response().text(), "told");
+}
+
+/// The policy file is part of the configuration: its change is taken over by itself, a bad one is reported
+/// with its own name, counted, and changes nothing.
+#[test]
+fn the_policy_file_is_reloaded_too() {
+    let clause = |title: &str| {
+        format!(
+            "version = 1\n[[clauses]]\nid = \"load\"\ntitle = {title:?}\ntext = \"t\"\nforbids = [\"load\"]\n"
+        )
+    };
+    let config = Config::to(&RawOrigin::scripted(echo)).section("[policy]\nfile = \"own.toml\"");
+    let weir = Launch::new(&config).beside("own.toml", &clause("First")).start();
+    let title = || weir.admin_get("/config").json()["clauses"][0]["title"].clone();
+    assert_eq!(title(), "First");
+    weir.await_reload("ok", || weir.write_beside("own.toml", &clause("Second")));
+    assert_eq!(title(), "Second");
+    weir.await_reload("failed", || weir.write_beside("own.toml", "version = 1\n[[clauses]]\nid = 7\n"));
+    assert!(weir.await_log("own.toml:3:").contains("refused"));
+    assert_eq!(title(), "Second");
+    weir.await_reload("ok", || weir.write_beside("own.toml", &clause("Third")));
+    assert_eq!(title(), "Third");
+}
+
+/// So is the accounts file. What its author wrote in place of a hash is not repeated in the log.
+#[test]
+fn the_accounts_file_is_reloaded_too() {
+    let account = |id: &str, credential: &str| {
+        format!("version = 1\n[[accounts]]\nid = {id:?}\ncredentials = [{credential:?}]\n")
+    };
+    let hash = format!("sha256:{}", "0f".repeat(32));
+    let origin = RawOrigin::scripted(echo);
+    let config = Config::to(&origin).section("[identity]\naccounts_file = \"known.toml\"");
+    let weir = Launch::new(&config).beside("known.toml", &account("a", &hash)).start();
+    weir.await_reload("ok", || weir.write_beside("known.toml", &account("b", &hash)));
+    let before = weir.admin_get("/config").json();
+    weir.await_reload("failed", || weir.write_beside("known.toml", &account("b", "opensesame")));
+    assert!(weir.await_log("known.toml:4:").contains("refused"));
+    assert_eq!((weir.admin_get("/config").json(), weir.get("/").status()), (before, 200));
+    weir.await_reload("ok", || weir.write_beside("known.toml", &account("c", &hash)));
+}
+
+/// What is fixed at start is in force until a restart: `/config` shows it, and every reload says what waits.
+#[test]
+fn what_is_fixed_at_start_waits_for_a_restart() {
+    let origin = RawOrigin::scripted(echo);
+    let config = Config::to(&origin);
+    let weir = Weir::start(&config);
+    let in_force = || {
+        let shown = weir.admin_get("/config").json();
+        ["listen", "state", "log"].map(|part| shown[part].clone())
+    };
+    let before = in_force();
+    let changed = config.workers(3).log("level = \"debug\"").section("[state]\nmemory = \"32MiB\"");
+    for times in 1..=2 {
+        weir.reload(&(changed.text() + &"\n".repeat(times)));
+        for part in ["[listen]", "[state]", "[log]"] {
+            let warning = format!("{part} is not what it was at start");
+            eventually(&format!("{times} × {warning:?}"), || {
+                (weir.logs().iter().filter(|line| line.contains(&warning)).count() == times).then_some(())
+            });
+        }
+    }
+    assert_eq!(in_force(), before);
+}
+
+/// A warning in the log says where, at start and at a reload.
+#[test]
+fn warnings_say_where() {
+    let config = Config::to(&RawOrigin::scripted(echo))
+        .section("[[routes]]\npath = \"/**\"\nupstream = \"app\"")
+        .section("[upstreams.idle]\nservers = [\"127.0.0.1:3000\"]");
+    let place = |text: &str| {
+        let line = text.lines().position(|line| line == "[upstreams.idle]").unwrap() + 1;
+        format!("weir.toml:{line}:")
+    };
+    let weir = Weir::start(&config);
+    weir.await_log(&place(&config.text()));
+    let moved = format!("\n\n{}", config.text());
+    weir.reload(&moved);
+    weir.await_log(&place(&moved));
 }

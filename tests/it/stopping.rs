@@ -157,3 +157,32 @@ fn sigint_stops_too() {
     weir.signal(Signal::INT);
     assert_eq!(weir.wait_exit().code(), Some(0));
 }
+
+/// A signal that comes as soon as weir says that it listens is acted upon, and ends nothing.
+#[test]
+fn signals_are_caught_from_the_first_moment() {
+    let origin = RawOrigin::scripted(echo);
+    let config = Config::to(&origin)
+        .log("access = { file = \"$DIR/access.log\" }")
+        .section("[shutdown]\ndrain_delay = \"0s\"");
+    for _ in 0..5 {
+        let mut weir = Weir::start(&config);
+        weir.signal(Signal::HUP);
+        weir.signal(Signal::USR1);
+        weir.await_log("configuration reloaded");
+        weir.await_log("access log reopened");
+        assert_eq!(weir.get("/").status(), 200);
+        weir.signal(Signal::TERM);
+        assert_eq!(weir.wait_exit().code(), Some(0));
+    }
+}
+
+/// A socket that was handed over for an address which the config does not name is told of.
+#[test]
+fn an_inherited_socket_of_no_listener_is_told_of() {
+    let origin = RawOrigin::scripted(echo);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let weir = Launch::new(&Config::to(&origin)).inherit(&listener).start();
+    assert!(weir.await_log("handed over").contains(&listener.local_addr().unwrap().to_string()));
+    assert_eq!(weir.get("/").status(), 200);
+}

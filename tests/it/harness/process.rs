@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -19,13 +19,21 @@ use super::{Config, Message, Metrics, RawClient, eventually};
 #[derive(Debug)]
 pub(crate) struct Launch {
     config: String,
+    /// Names and contents.
+    beside: Vec<(&'static str, String)>,
     inherited: Option<OwnedFd>,
     files_max: Option<u32>,
 }
 
 impl Launch {
     pub(crate) fn new(config: &Config) -> Self {
-        Launch { config: config.text(), inherited: None, files_max: None }
+        Launch { config: config.text(), beside: Vec::new(), inherited: None, files_max: None }
+    }
+
+    /// Another file in the config's directory, which the config names.
+    pub(crate) fn beside(mut self, name: &'static str, text: &str) -> Self {
+        self.beside.push((name, text.to_owned()));
+        self
     }
 
     /// Hands over a listening socket the way systemd does (`sd_listen_fds(3)`): as descriptor 3, announced
@@ -47,6 +55,9 @@ impl Launch {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("weir.toml");
         fs::write(&file, self.config.replace("$DIR", &dir.path().display().to_string())).unwrap();
+        for (name, text) in &self.beside {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(self.script()).arg(env!("CARGO_BIN_EXE_weir")).arg(&file);
         command.stdin(self.inherited.map_or_else(Stdio::null, Stdio::from));
@@ -54,8 +65,7 @@ impl Launch {
         let mut child = command.spawn().expect("weir starts");
         let stdout = Lines::of(child.stdout.take().unwrap());
         let stderr = Lines::of(child.stderr.take().unwrap());
-        let mut weir =
-            Weir { child, dir, file, stdout, stderr, proxy: Vec::new(), admin: None, exited: None };
+        let mut weir = Weir { child, dir, stdout, stderr, proxy: Vec::new(), admin: None, exited: None };
         let (proxy, admin) = weir.wait_until_listening();
         (weir.proxy, weir.admin) = (proxy, admin);
         weir
@@ -78,7 +88,6 @@ impl Launch {
 pub(crate) struct Weir {
     child: Child,
     dir: TempDir,
-    file: PathBuf,
     stdout: Lines,
     stderr: Lines,
     proxy: Vec<SocketAddr>,
@@ -154,9 +163,14 @@ impl Weir {
 
     /// Replaces the config file whole, as an editor does: another file, moved over the old one.
     pub(crate) fn write_config(&self, text: &str) {
-        let fresh = self.dir.path().join("weir.toml.new");
-        fs::write(&fresh, text.replace("$DIR", &self.dir.path().display().to_string())).unwrap();
-        fs::rename(fresh, &self.file).unwrap();
+        self.write_beside("weir.toml", &text.replace("$DIR", &self.dir.path().display().to_string()));
+    }
+
+    /// Replaces a file in the config's directory in the same way.
+    pub(crate) fn write_beside(&self, name: &str, text: &str) {
+        let fresh = self.dir.path().join(format!("{name}.new"));
+        fs::write(&fresh, text).unwrap();
+        fs::rename(fresh, self.dir.path().join(name)).unwrap();
     }
 
     /// Replaces the config file and waits until weir has taken it over.
