@@ -39,6 +39,8 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) -> HopByHop {
     }
     if transfer_encoding {
         headers.remove(header::TRANSFER_ENCODING);
+        // RFC 9112 §6.3: a length beside it is not that of the body. Left in, it would cut the next hop's.
+        headers.remove(header::CONTENT_LENGTH);
     }
     if upgrade {
         found.upgrade = headers.remove(header::UPGRADE);
@@ -161,6 +163,14 @@ mod tests {
             headers(&[("connection", "host, content-length"), ("host", "a"), ("content-length", "1")]);
         strip_hop_by_hop(&mut h);
         assert_eq!(h, headers(&[("host", "a"), ("content-length", "1")]));
+    }
+
+    /// Promise: a body that is chunked has no length beside it on the next hop.
+    #[test]
+    fn a_length_beside_a_coding_is_removed() {
+        let mut h = headers(&[("content-length", "3"), ("transfer-encoding", "chunked")]);
+        strip_hop_by_hop(&mut h);
+        assert!(h.is_empty());
     }
 
     /// Promise: an upgrade and the wish for trailers reach the next hop.
