@@ -11,6 +11,8 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 
+use super::forwarded::Removed;
+use super::headers;
 use crate::clock::Clock;
 use crate::time::Moment;
 
@@ -27,6 +29,7 @@ pub struct Stream {
     upload: Arc<Upload>,
     bytes_max: u64,
     clock: Clock,
+    removed: Removed,
 }
 
 /// Why a body ended early.
@@ -70,7 +73,14 @@ enum Hold {
 
 impl RequestBody {
     /// `bytes_max` bounds a body whose length is not known beforehand. `held`: wait for [`Upload::release`].
-    pub fn stream(inner: Incoming, bytes_max: u64, held: bool, clock: Clock) -> (Self, Arc<Upload>) {
+    /// `removed`: what may not stand in its trailers, besides hop-by-hop fields.
+    pub fn stream(
+        inner: Incoming,
+        bytes_max: u64,
+        held: bool,
+        clock: Clock,
+        removed: Removed,
+    ) -> (Self, Arc<Upload>) {
         let upload = Arc::new(Upload {
             bytes: AtomicU64::new(0),
             moved_at: AtomicU64::new(clock.now().as_nanos()),
@@ -78,7 +88,10 @@ impl RequestBody {
             starved: AtomicBool::new(false),
             hold: Mutex::new(if held { Hold::Held(None) } else { Hold::Released }),
         });
-        (RequestBody::Stream(Stream { inner, upload: Arc::clone(&upload), bytes_max, clock }), upload)
+        (
+            RequestBody::Stream(Stream { inner, upload: Arc::clone(&upload), bytes_max, clock, removed }),
+            upload,
+        )
     }
 }
 
@@ -182,7 +195,13 @@ impl Body for RequestBody {
         let polled = Pin::new(&mut stream.inner).poll_frame(cx);
         stream.upload.starved.store(polled.is_pending(), Ordering::Relaxed);
         Poll::Ready(match std::task::ready!(polled) {
-            Some(Ok(frame)) => Some(stream.count(&frame).map(|()| frame)),
+            Some(Ok(mut frame)) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::strip_hop_by_hop(trailers);
+                    stream.removed.strip(trailers);
+                }
+                Some(stream.count(&frame).map(|()| frame))
+            }
             Some(Err(error)) => {
                 stream.upload.advance(Progress::ClientFailed);
                 Some(Err(RequestBodyError::Client(error)))

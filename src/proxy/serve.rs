@@ -286,7 +286,8 @@ fn onward(
         RequestBody::Empty
     } else {
         let held = parts.headers.get(header::EXPECT).is_some_and(expects);
-        let (body, upload) = RequestBody::stream(body, bytes_max, held, exchange.clock());
+        let removed = exchange.conn.hop.removed().clone();
+        let (body, upload) = RequestBody::stream(body, bytes_max, held, exchange.clock(), removed);
         exchange.upload = Some(upload);
         body
     };

@@ -51,6 +51,27 @@ fn chunked_uploads_pass_with_trailers() {
     assert_eq!(trailers, ["x-sum: 11"]);
 }
 
+/// What a head may not say, trailers may not say either: some apps merge them into it (RFC 9110 §6.5.1).
+#[test]
+fn forged_trailers_end_at_weir() {
+    let origin = RawOrigin::scripted(echo);
+    let trust = "trusted_proxies = [\"127.0.0.1/32\"]\nforwarded_header = \"my-client\"";
+    let weir = Weir::start(&Config::to(&origin).listen(trust));
+    let forged = "X-Forwarded-For: 203.0.113.9\r\nForwarded: for=203.0.113.9\r\nMy-Client: 203.0.113.9\r\n\
+                  X_Request_Id: forged\r\nX-Original-URL: /admin\r\nConnection: close\r\nUpgrade: h2c\r\n\
+                  Keep-Alive: timeout=1\r\n";
+    let names: Vec<&str> = forged.lines().filter_map(|line| line.split(':').next()).collect();
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum, {}\r\n\r\n\
+         5\r\nhello\r\n0\r\n{forged}X-Sum: 5\r\n\r\n",
+        names.join(", ")
+    );
+    assert_eq!(weir.connect().exchange(request).status(), 200);
+    let seen = origin.next_request();
+    let trailers: Vec<String> = seen.trailers.iter().map(|line| line.to_ascii_lowercase()).collect();
+    assert_eq!((seen.text().as_str(), trailers.as_slice()), ("hello", &["x-sum: 5".to_owned()][..]));
+}
+
 /// An answer's chunks and trailers pass to a client that said it takes them (RFC 9110 §6.5.1).
 #[test]
 fn chunked_answers_pass_with_trailers() {

@@ -100,6 +100,7 @@ fn an_untrusted_clients_forwarding_fields_are_replaced() {
         "GET / HTTP/1.1\r\nHost: app.test\r\nX-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\n\
          X-Forwarded-Host: evil.test\r\nForwarded: for=203.0.113.9;proto=https\r\nX-Real-IP: 203.0.113.9\r\n\
          CF-Connecting-IP: 203.0.113.9\r\nTrue-Client-IP: 203.0.113.9\r\nX-Forwarded-Port: 443\r\n\
+         X-Original-URL: /admin\r\nX-Rewrite-URL: /admin\r\nX-Original-Host: evil.test\r\nX_Request_Id: forged\r\n\
          X-Request-Id: forged\r\n\r\n",
     );
     assert_eq!(fields_from_client(&seen), ["host: app.test"]);

@@ -7,4 +7,4 @@ mod believed;
 mod rewrite;
 
 pub use believed::believed_client;
-pub use rewrite::{Hop, Scheme, rewrite};
+pub use rewrite::{Hop, Removed, Scheme, rewrite};

@@ -26,8 +26,7 @@ pub struct Hop {
     scheme: Scheme,
     /// Set if the peer is trusted and `Forwarded` is believed, the only header with a word on scheme and host too.
     speaks_forwarded: Option<Trust>,
-    /// A configured header that is not on the list of known ones.
-    also_removed: Option<HeaderName>,
+    removed: Removed,
     peer: IpAddr,
     peer_values: ClientValues,
 }
@@ -46,17 +45,47 @@ impl Hop {
             scheme,
             speaks_forwarded: (trust.header == ForwardedHeader::Forwarded && trust.covers(peer))
                 .then(|| trust.clone()),
-            also_removed: match &trust.header {
-                ForwardedHeader::Single(name) if !is_forwarding(name.as_str()) => Some(name.clone()),
-                _ => None,
-            },
+            removed: Removed::new(&trust.header),
             peer,
             peer_values: ClientValues::new(peer, scheme, None),
         }
     }
+
+    pub fn removed(&self) -> &Removed {
+        &self.removed
+    }
 }
 
-/// Removes every known forwarding header, and writes `X-Forwarded-For` (`client`, and nothing else),
+/// The fields that are removed whoever sent them, for weir writes its own or none.
+#[derive(Clone, Debug)]
+pub struct Removed {
+    /// A configured header that is not on the list of known ones.
+    also: Option<HeaderName>,
+}
+
+impl Removed {
+    fn new(believed: &ForwardedHeader) -> Self {
+        let also = match believed {
+            ForwardedHeader::Single(name) if !is_forwarding(name.as_str()) => Some(name.clone()),
+            _ => None,
+        };
+        Removed { also }
+    }
+
+    /// Removes them from a head, or from trailers, which some applications merge into it.
+    pub fn strip(&self, fields: &mut HeaderMap) {
+        let found: SmallVec<[HeaderName; 4]> = fields
+            .keys()
+            .filter(|name| is_forwarding(name.as_str()) || Some(*name) == self.also.as_ref())
+            .cloned()
+            .collect();
+        for name in found {
+            fields.remove(name);
+        }
+    }
+}
+
+/// Removes every known forwarding header ([`Removed`]), and writes `X-Forwarded-For` (`client`, and nothing else),
 /// `X-Forwarded-Proto`, `X-Forwarded-Host` and `Forwarded`.
 ///
 /// `client` is what `believed_client` gave for the same headers. Scheme and host are those of the connection and of
@@ -66,7 +95,7 @@ impl Hop {
 /// alone passes its client's own `X-Forwarded-Host` through.
 pub fn rewrite(headers: &mut HeaderMap, hop: &Hop, client: IpAddr) {
     let said = hop.speaks_forwarded.as_ref().map(|trust| said_by_proxy(trust, headers)).unwrap_or_default();
-    remove_forwarding(headers, hop.also_removed.as_ref());
+    hop.removed.strip(headers);
 
     let scheme = said.scheme.unwrap_or(hop.scheme);
     let values = if client == hop.peer && scheme == hop.scheme && said.host.is_none() {
@@ -163,16 +192,10 @@ fn said_by_proxy(trust: &Trust, headers: &HeaderMap) -> Said {
     Said { scheme: element.proto.and_then(Scheme::parse), host: element.host.and_then(valid_host) }
 }
 
-fn remove_forwarding(headers: &mut HeaderMap, also: Option<&HeaderName>) {
-    let found: SmallVec<[HeaderName; 4]> =
-        headers.keys().filter(|name| is_forwarding(name.as_str()) || Some(*name) == also).cloned().collect();
-    for name in found {
-        headers.remove(name);
-    }
-}
-
-/// Where some application looks for the client's address, scheme or host; `X-Forwarded…` besides.
-const FORWARDING: [&str; 17] = [
+/// Where some application looks for the client's address, scheme or host; `X-Forwarded…` besides. And where some look
+/// for the path (`X-Original-URL`, `X-Rewrite-URL`): they would serve another than the one that was limited. And
+/// `X-Request-Id`, which is weir's in every spelling.
+const FORWARDING: [&str; 22] = [
     "cf-connecting-ip",
     "cf-connecting-ipv6",
     "cf-pseudo-ipv4",
@@ -186,10 +209,15 @@ const FORWARDING: [&str; 17] = [
     "x-client-ip",
     "x-cluster-client-ip",
     "x-original-forwarded-for",
+    "x-original-host",
+    "x-original-uri",
+    "x-original-url",
     "x-originating-ip",
     "x-real-ip",
     "x-remote-addr",
     "x-remote-ip",
+    "x-request-id",
+    "x-rewrite-url",
 ];
 
 /// `name` is in lower case, as header names are. An underscore counts as a hyphen, as it does for applications that
@@ -232,7 +260,7 @@ mod tests {
         lines
     }
 
-    const FORGED: [(&str, &str); 13] = [
+    const FORGED: [(&str, &str); 18] = [
         ("cf-connecting-ip", "203.0.113.7"),
         ("client-ip", "203.0.113.7"),
         ("fastly-client-ip", "203.0.113.7"),
@@ -245,7 +273,12 @@ mod tests {
         ("x-forwarded-proto", "https"),
         ("x_forwarded_for", "203.0.113.7"),
         ("x-original-forwarded-for", "203.0.113.7"),
+        ("x-original-host", "evil.example"),
+        ("x-original-url", "/admin"),
+        ("x_original_uri", "/admin"),
         ("x-real-ip", "203.0.113.7"),
+        ("x-rewrite-url", "/admin"),
+        ("x_request_id", "forged"),
     ];
 
     /// Promise 10: only a trusted proxy's forwarding headers are believed; everyone else's are removed.
@@ -310,6 +343,19 @@ mod tests {
                 ]
             );
         }
+    }
+
+    /// What may not stand in a head may not come after the body either; other trailers stay.
+    #[test]
+    fn removes_the_same_from_trailers() {
+        let header = ForwardedHeader::Single(HeaderName::from_static("my-client"));
+        let hop = Hop::new("10.0.0.1".parse().unwrap(), Scheme::Http, &trust(header));
+        let mut trailers = HeaderMap::new();
+        for (name, value) in FORGED.into_iter().chain([("my-client", "203.0.113.7"), ("x-sum", "1")]) {
+            trailers.append(name, HeaderValue::from_static(value));
+        }
+        hop.removed().strip(&mut trailers);
+        assert_eq!(trailers.keys().collect::<Vec<_>>(), ["x-sum"]);
     }
 
     /// Exactly one forwarding header is believed: what all the others say, of the client, the scheme or the host,
