@@ -16,7 +16,7 @@ use super::diagnostics;
 use crate::clock::Clock;
 use crate::config::{self, Loaded};
 use crate::metrics::Metrics;
-use crate::policy::Policy;
+use crate::policy::{AccessTarget, Policy};
 use crate::proxy::Proxy;
 
 /// Editors and deployments write a file in several steps; what they leave after this long is read.
@@ -52,8 +52,9 @@ impl Reloader {
     ) -> Self {
         let changed = Arc::new(Notify::new());
         let notify = Arc::clone(&changed);
+        let own_log = access_log_of(&proxy.policy());
         let watcher = notify::recommended_watcher(move |event| {
-            if may_have_changed(&event) {
+            if may_have_changed(&event, own_log.as_deref()) {
                 notify.notify_one();
             }
         });
@@ -126,17 +127,32 @@ fn report_fixed(in_force: &Policy, read: &Policy) {
     }
 }
 
-/// Whether a file may hold something else after this. That one was opened and read is an event too: our own
-/// reading would wake us for ever.
-fn may_have_changed(event: &notify::Result<notify::Event>) -> bool {
-    match event {
-        Ok(event) => match event.kind {
-            EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
-            _ => true,
-        },
-        // Events may have been lost.
-        Err(_) => true,
+/// Whether a file of the configuration may hold something else after this.
+///
+/// That a file was opened and read is an event too, and so is each write of an access log that lies beside the
+/// configuration: what we do ourselves must not wake us for ever.
+fn may_have_changed(event: &notify::Result<notify::Event>, own_log: Option<&Path>) -> bool {
+    // Events may have been lost.
+    let Ok(event) = event else { return true };
+    let writes = match event.kind {
+        EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
+        _ => true,
+    };
+    let of_log = |path: &PathBuf| own_log.is_some_and(|log| is_same_place(path, log));
+    writes && (event.paths.is_empty() || !event.paths.iter().all(of_log))
+}
+
+/// Fixed at start, as all of `[log]`.
+fn access_log_of(policy: &Policy) -> Option<PathBuf> {
+    match &policy.log.access.as_ref()?.target {
+        AccessTarget::File(path) => Some(path.clone()),
+        AccessTarget::Stdout => None,
     }
+}
+
+/// Whether two paths name the same entry of the same directory, `./x` and `x` for example.
+fn is_same_place(one: &Path, other: &Path) -> bool {
+    one.file_name() == other.file_name() && directory_of(one) == directory_of(other)
 }
 
 impl Watch {
@@ -185,7 +201,7 @@ mod tests {
     use super::*;
 
     /// Promise: whatever writes, replaces, renames or removes a file, or lets us read it at last, is noticed;
-    /// so are events that were lost.
+    /// so are events that were lost. What weir writes into its own log beside it is no change.
     #[test]
     fn every_kind_of_change_is_noticed() {
         for kind in [
@@ -197,21 +213,31 @@ mod tests {
             EventKind::Access(AccessKind::Close(AccessMode::Write)),
             EventKind::Other,
         ] {
-            assert!(may_have_changed(&Ok(Event::new(kind))), "{kind:?}");
+            let own_log = Some(Path::new("access.log"));
+            assert!(may_have_changed(&Ok(Event::new(kind)), own_log), "{kind:?}");
+            assert!(
+                may_have_changed(&Ok(Event::new(kind).add_path("./weir.toml".into())), own_log),
+                "{kind:?}"
+            );
+            assert!(
+                !may_have_changed(&Ok(Event::new(kind).add_path("./access.log".into())), own_log),
+                "{kind:?}"
+            );
         }
-        assert!(may_have_changed(&Err(notify::Error::generic("overflow"))));
+        assert!(may_have_changed(&Err(notify::Error::generic("overflow")), None));
     }
 
     /// Promise: a configuration that nobody changes is not read again; our own reading does not count as a
-    /// change. The first thing that a real watcher lets through is the write that comes after it.
+    /// change, nor does our own log. The first thing that a real watcher lets through is the write that comes after it.
     #[test]
     fn reading_is_no_change() {
         let directory = tempfile::tempdir().unwrap();
-        let [read, written] = ["read.toml", "written.toml"].map(|name| directory.path().join(name));
+        let [read, log, written] =
+            ["read.toml", "access.log", "written.toml"].map(|name| directory.path().join(name));
         fs::write(&read, "version = 1").unwrap();
-        let (sender, noticed) = mpsc::channel();
+        let (own_log, (sender, noticed)) = (log.clone(), mpsc::channel());
         let mut watcher = notify::recommended_watcher(move |event| {
-            if may_have_changed(&event) {
+            if may_have_changed(&event, Some(&log)) {
                 // Fails only once the test is over.
                 let _ = sender.send(event);
             }
@@ -220,6 +246,7 @@ mod tests {
         watcher.watch(directory.path(), RecursiveMode::NonRecursive).unwrap();
         for _ in 0..3 {
             config::fingerprint(std::slice::from_ref(&read));
+            fs::write(&own_log, "a line").unwrap();
         }
         fs::write(&written, "version = 1").unwrap();
         let first = noticed.recv_timeout(Duration::from_secs(30)).unwrap().unwrap();
