@@ -89,6 +89,33 @@ fn a_stream_has_no_total_timeout() {
     assert_eq!(stream.response().status(), 200);
 }
 
+/// Nor has an answer that says that it is an event stream, on whatever route.
+#[test]
+fn an_event_stream_has_no_total_timeout() {
+    let origin = RawOrigin::scripted(|conn| {
+        let Some(request) = conn.read_request() else { return };
+        if request.target() == "/events" {
+            conn.send(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 16\r\n\r\ndata: 1\n",
+            );
+            conn.await_told();
+            conn.send("data: 2\n");
+        } else {
+            // Never answered: only the timeout ends it.
+            conn.read_request();
+        }
+    });
+    let weir = Weir::start(&Config::to(&origin).section("[timeouts]\ntotal = \"200ms\""));
+    let mut stream = weir.connect();
+    stream.send(GET.replace("/ ", "/events "));
+    assert_eq!(stream.response_head().status(), 200);
+    assert_eq!(stream.read_exactly(8), b"data: 1\n");
+    // Begins later and is over before the stream goes on.
+    assert_weirs_own(&weir.get("/"), 504);
+    origin.tell();
+    assert_eq!(stream.read_exactly(8), b"data: 2\n");
+}
+
 /// The whole request has its bound too, however steadily its answer flows.
 #[test]
 fn an_endless_answer_ends_at_the_total_timeout() {
