@@ -45,14 +45,19 @@ fn heads(c: &mut Criterion) {
     for (name, head) in [("small", SMALL), ("api", API), ("browser", BROWSER)] {
         let mut group = c.benchmark_group(format!("head/{name}-{}-bytes", head.len()));
         group.throughput(Throughput::Bytes(head.len() as u64));
-        group.bench_function("tap", |b| {
-            let mut tap = HeadTap::new(LIMITS);
-            b.iter(|| {
-                let fed = tap.feed(black_box(head));
-                assert!(fed.pass == head.len() && fed.then == Then::Nothing);
-                tap.take_head()
+        let taps = [
+            ("tap", HeadTap::new(LIMITS)),
+            ("tap-and-field-order", HeadTap::new(LIMITS).keeping_field_order()),
+        ];
+        for (name, mut tap) in taps {
+            group.bench_function(name, |b| {
+                b.iter(|| {
+                    let fed = tap.feed(black_box(head));
+                    assert!(fed.pass == head.len() && fed.then == Then::Nothing);
+                    tap.take_head()
+                });
             });
-        });
+        }
         group.bench_function("httparse", |b| {
             b.iter(|| {
                 let mut fields = [httparse::EMPTY_HEADER; 32];

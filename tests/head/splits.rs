@@ -15,7 +15,7 @@ struct Verdict {
 
 /// Feeds `input` in pieces that end at `cuts`, and checks what must hold after each.
 fn feed_in_pieces(input: &[u8], cuts: &[usize]) -> Verdict {
-    let mut tap = HeadTap::new(LIMITS);
+    let mut tap = HeadTap::new(LIMITS).keeping_field_order();
     let mut verdict = Verdict { passed: vec![], fault: None, heads: vec![] };
     let mut ends: Vec<usize> = cuts.iter().map(|cut| cut % (input.len() + 1)).collect();
     ends.extend([0, input.len()]);

@@ -11,6 +11,7 @@
 mod chunked;
 mod fault;
 mod octets;
+mod order;
 mod scan;
 mod target;
 
@@ -18,6 +19,7 @@ use std::collections::VecDeque;
 
 use chunked::{Chunked, Progress};
 pub use fault::Fault;
+pub use order::FieldOrder;
 use scan::{Framing, Head, HeadScan};
 
 /// Bounds on one head; trailers are held to the same, within hyper's own.
@@ -66,12 +68,15 @@ pub struct HeadFacts {
     /// Size of the head; of a refused one, what came before the line that was refused.
     pub head_bytes: usize,
     pub fault: Option<Fault>,
+    /// `None` for a head that was refused, and where the tap was not asked to keep it.
+    pub field_order: Option<FieldOrder>,
 }
 
 /// One for each client connection.
 #[derive(Debug)]
 pub struct HeadTap {
     limits: HeadLimits,
+    keeps_field_order: bool,
     state: State,
     /// An incomplete head. Not longer than `head_bytes_max`.
     held: Vec<u8>,
@@ -103,7 +108,19 @@ impl HeadTap {
             header_count_max: limits.header_count_max.min(HEADER_COUNT_MAX),
             ..limits
         };
-        HeadTap { limits, state: State::Head(HeadScan::default()), held: Vec::new(), facts: VecDeque::new() }
+        HeadTap {
+            limits,
+            keeps_field_order: false,
+            state: State::Head(HeadScan::default()),
+            held: Vec::new(),
+            facts: VecDeque::new(),
+        }
+    }
+
+    /// Adds to the facts of each head the order of its fields, which hyper does not keep.
+    #[must_use]
+    pub fn keeping_field_order(self) -> Self {
+        HeadTap { keeps_field_order: true, state: State::Head(HeadScan::new(true)), ..self }
     }
 
     /// Scans `fresh`, which follows everything fed before.
@@ -123,14 +140,14 @@ impl HeadTap {
                     fed.pass += taken;
                     *left -= taken as u64;
                     if *left == 0 {
-                        self.state = State::Head(HeadScan::default());
+                        self.begin_head();
                     }
                 }
                 State::Chunked(body) => match body.advance(rest, &self.limits) {
                     Progress::More => fed.pass = fresh.len(),
                     Progress::End(at) => {
                         fed.pass += at;
-                        self.state = State::Head(HeadScan::default());
+                        self.begin_head();
                     }
                     Progress::Fault(at, fault) => {
                         fed.pass += at;
@@ -208,13 +225,18 @@ impl HeadTap {
         }
     }
 
+    fn begin_head(&mut self) {
+        self.state = State::Head(HeadScan::new(self.keeps_field_order));
+    }
+
     fn begin_body(&mut self, head: Head) {
-        self.facts.push_back(HeadFacts { head_bytes: head.bytes, fault: None });
-        self.state = match head.framing {
-            Framing::None => State::Head(HeadScan::default()),
-            Framing::Length(length) => State::Length(length),
-            Framing::Chunked => State::Chunked(Chunked::new()),
-        };
+        let Head { bytes: head_bytes, framing, field_order } = head;
+        self.facts.push_back(HeadFacts { head_bytes, fault: None, field_order });
+        match framing {
+            Framing::None => self.begin_head(),
+            Framing::Length(length) => self.state = State::Length(length),
+            Framing::Chunked => self.state = State::Chunked(Chunked::new()),
+        }
     }
 
     fn refuse(&mut self, fault: Fault) {
@@ -222,7 +244,7 @@ impl HeadTap {
             State::Head(scan) => scan.bytes_judged(),
             _ => 0,
         };
-        self.facts.push_back(HeadFacts { head_bytes, fault: Some(fault) });
+        self.facts.push_back(HeadFacts { head_bytes, fault: Some(fault), field_order: None });
         self.held = Vec::new();
         self.state = State::Refused(fault);
     }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::HeadLimits;
 use super::fault::Fault;
 use super::octets::{find_control, is_token};
+use super::order::FieldOrder;
 use super::target::{self, Absolute};
 
 /// How the body of a message is delimited (RFC 9112 §6.3).
@@ -22,6 +23,7 @@ pub(super) struct Head {
     /// With the empty line that ends it, and the one that may precede it.
     pub bytes: usize,
     pub framing: Framing,
+    pub field_order: Option<FieldOrder>,
 }
 
 /// How far a head was read. Lines are judged when they are complete, in order, so the verdict does not depend on
@@ -40,6 +42,7 @@ pub(super) struct HeadScan {
     host: Option<Range<usize>>,
     content_length: Option<u64>,
     chunked: bool,
+    field_order: Option<FieldOrder>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +60,10 @@ const CONTENT_LENGTH_MAX: u64 = u64::MAX - 2;
 const FIELD_NAME_BYTES_MAX: usize = 65_535;
 
 impl HeadScan {
+    pub(super) fn new(keeps_field_order: bool) -> Self {
+        HeadScan { field_order: keeps_field_order.then(FieldOrder::default), ..HeadScan::default() }
+    }
+
     /// Reads on. `head` is the head from its first byte and grows from call to call; `None`: incomplete.
     pub(super) fn advance(&mut self, head: &[u8], limits: &HeadLimits) -> Result<Option<Head>, Fault> {
         check_first_octet(head)?;
@@ -73,7 +80,7 @@ impl HeadScan {
             }
             let end = self.searched + 2;
             if let Some(framing) = self.judge(line, head, limits)? {
-                return Ok(Some(Head { bytes: end, framing }));
+                return Ok(Some(Head { bytes: end, framing, field_order: self.field_order }));
             }
             self.line_start = end;
             self.searched = end;
@@ -162,6 +169,9 @@ impl HeadScan {
         }
         if name.len() > FIELD_NAME_BYTES_MAX {
             return Err(Fault::HeadTooLarge);
+        }
+        if let Some(order) = &mut self.field_order {
+            order.add(name);
         }
         self.note(name, rest.get(1..).unwrap_or_default(), name_end + 1)
     }

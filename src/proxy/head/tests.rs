@@ -227,8 +227,27 @@ fn holds_an_incomplete_head() {
     assert_eq!(tap.phase(), Phase::Body);
     assert_eq!(tap.feed(b"cGET"), Fed { released: vec![], pass: 1, then: Then::Held });
     assert_eq!(tap.phase(), Phase::Head);
-    assert_eq!(tap.take_head(), Some(HeadFacts { head_bytes: 39, fault: None }));
+    assert_eq!(tap.take_head(), Some(HeadFacts { head_bytes: 39, fault: None, field_order: None }));
     assert_eq!(tap.take_head(), None);
+}
+
+/// Asked to, the tap tells requests apart by the order of their fields, whatever stands in them, also when they come
+/// in pieces and one after the other on a connection.
+#[test]
+fn keeps_the_field_order() {
+    let head = |fields: &str| format!("POST / HTTP/1.1\r\n{fields}Content-Length: 2\r\n\r\nhi");
+    let (one, same) = ("Host: a\r\nAccept: b\r\n", "host:c.example\r\nACCEPT:\r\n");
+    let mut tap = HeadTap::new(LIMITS).keeping_field_order();
+    for fields in [one, "Accept: b\r\nHost: a\r\n", same] {
+        for byte in head(fields).as_bytes() {
+            tap.feed(&[*byte]);
+        }
+    }
+    tap.feed(head(same).as_bytes());
+    let mut orders = std::iter::from_fn(|| tap.take_head()).map(|facts| facts.field_order.unwrap());
+    let [first, other, second, third] = std::array::from_fn(|_| orders.next().unwrap());
+    assert_eq!((second, third), (first, first));
+    assert_ne!(other, first);
 }
 
 /// After a fault nothing passes, ever, not even a good request.
@@ -240,7 +259,8 @@ fn stays_shut_after_a_fault() {
     assert_eq!(tap.feed(GET.as_bytes()), refused);
     assert!(tap.make_opaque().is_empty());
     assert_eq!(tap.feed(GET.as_bytes()), refused);
-    assert_eq!(tap.take_head(), Some(HeadFacts { head_bytes: 16, fault: Some(Fault::HostMissing) }));
+    let facts = HeadFacts { head_bytes: 16, fault: Some(Fault::HostMissing), field_order: None };
+    assert_eq!(tap.take_head(), Some(facts));
     assert_eq!(tap.take_head(), None);
 }
 
