@@ -9,6 +9,7 @@ mod access_log;
 mod admin;
 mod app_faults;
 mod bodies;
+mod books;
 mod clients;
 mod crowding;
 mod forwarding;
