@@ -128,7 +128,8 @@ impl Attempt<'_> {
         let clock = self.exchange.clock();
         let worker = self.exchange.conn.worker;
         let avoid = before.filter(|f| !f.stale).and_then(|f| f.server.as_ref());
-        let reserved = self.upstream.reserve(avoid, worker, clock.now());
+        // For health alone; a clock read less is worth more than the time spent in the queue.
+        let reserved = self.upstream.reserve(avoid, worker, self.exchange.started);
         let mut lease = match by(self.steps.until, &clock, reserved).await {
             Some(Ok(lease)) => lease,
             nothing => {
