@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, Version};
 use hyper::body::Incoming;
 
 use super::alarm::{Alarm, by};
 use super::exchange::Exchange;
-use super::interim;
 use super::request_body::{Progress, RequestBody, Upload};
 use super::upstream::connect::ConnectError;
 use super::upstream::gate::GateError;
 use super::upstream::server::Server;
 use super::upstream::{Lease, LeaseError, Upstream};
+use super::{headers, interim};
 use crate::clock::Clock;
 use crate::metrics::{QueueRejection, Timeout};
 use crate::policy::UpstreamId;
@@ -142,6 +142,11 @@ impl Attempt<'_> {
                 return Err(Failure { error, server: None, stale: false });
             }
         };
+        if self.exchange.version < Version::HTTP_11
+            && let Some(request) = request
+        {
+            headers::ensure_host(request.headers_mut(), lease.server.name());
+        }
         let waiting_since = clock.now();
         self.exchange.wait_begins(waiting_since);
         let fresh = before.is_some_and(|f| f.stale);
