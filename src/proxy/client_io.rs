@@ -272,12 +272,11 @@ impl ClientIo {
             buf.set_filled(start);
         }
         match then {
-            Then::Nothing => {}
             // An empty line before a head is held as well, and is not yet a head that is late.
             Then::Held if self.phase == Phase::Head => {
                 self.head_since.get_or_insert_with(|| self.clock.now());
             }
-            Then::Held => {}
+            Then::Nothing | Then::Held => {}
             Then::Fault(fault) => {
                 self.metrics.protocol_fault(fault.name());
                 self.replay.extend_from_slice(STAND_IN);

@@ -156,16 +156,14 @@ impl<F: Future<Output = Response<ResponseBody>>> Future for Guarded<F> {
         let this = self.project();
         // Unwind safe: after a panic the future is dropped and nothing of it is looked at again; what it shares
         // with others is behind locks and atomics that hold no half-made state across a call that can panic.
-        match std::panic::catch_unwind(AssertUnwindSafe(|| this.inner.poll(cx))) {
-            Ok(polled) => polled.map(Ok),
-            Err(_) => {
-                tracing::error!(
-                    "a request panicked; it was answered with 500 and all others go on. Please report this"
-                );
-                let id = HeaderValue::from_static("unknown");
-                Poll::Ready(Ok(notices::internal().respond(Accept::Json, &id)))
-            }
+        if let Ok(polled) = std::panic::catch_unwind(AssertUnwindSafe(|| this.inner.poll(cx))) {
+            return polled.map(Ok);
         }
+        tracing::error!(
+            "a request panicked; it was answered with 500 and all others go on. Please report this"
+        );
+        let id = HeaderValue::from_static("unknown");
+        Poll::Ready(Ok(notices::internal().respond(Accept::Json, &id)))
     }
 }
 

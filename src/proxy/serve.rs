@@ -302,22 +302,23 @@ fn onward(
 /// Whose fault it was that there is no answer.
 fn failed(exchange: &Exchange, error: &ForwardError) -> Stop {
     let body = exchange.conn.side.body_end();
-    let decision = match (error, body) {
-        (ForwardError::BodyTooLarge, _) => RequestDecision::Malformed,
-        (ForwardError::BodyBroken, BodyEnd::Stalled | BodyEnd::Malformed) => RequestDecision::Malformed,
-        (ForwardError::BodyBroken, BodyEnd::Intact) => RequestDecision::Cancelled,
-        _ => RequestDecision::Failed,
-    };
-    let event = match (error, body) {
-        (ForwardError::BodyTooLarge, _) => Some(ProtocolEvent::TooLarge),
-        (ForwardError::BodyBroken, BodyEnd::Stalled) => Some(ProtocolEvent::BodyStalled),
-        (ForwardError::BodyBroken, BodyEnd::Malformed) => Some(ProtocolEvent::MalformedBody),
-        (ForwardError::BodyBroken, BodyEnd::Intact) => Some(ProtocolEvent::Aborted),
+    let clients_doing = match (error, body) {
+        (ForwardError::BodyTooLarge, _) => Some((RequestDecision::Malformed, ProtocolEvent::TooLarge)),
+        (ForwardError::BodyBroken, BodyEnd::Stalled) => {
+            Some((RequestDecision::Malformed, ProtocolEvent::BodyStalled))
+        }
+        (ForwardError::BodyBroken, BodyEnd::Malformed) => {
+            Some((RequestDecision::Malformed, ProtocolEvent::MalformedBody))
+        }
+        (ForwardError::BodyBroken, BodyEnd::Intact) => {
+            Some((RequestDecision::Cancelled, ProtocolEvent::Aborted))
+        }
         _ => None,
     };
-    if let Some(event) = event {
+    if let Some((_, event)) = clients_doing {
         exchange.tell_engine(event);
     }
+    let decision = clients_doing.map_or(RequestDecision::Failed, |(decision, _)| decision);
     Stop { decision, notice: notices::forward_failed(error, body) }
 }
 

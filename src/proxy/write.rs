@@ -28,7 +28,9 @@ pub(super) fn poll_write(
         _ if bufs.iter().map(|piece| piece.len()).sum::<usize>() <= JOINED_MAX => {
             JOINED.with_borrow_mut(|joined| {
                 joined.clear();
-                bufs.iter().for_each(|piece| joined.extend_from_slice(piece));
+                for piece in bufs {
+                    joined.extend_from_slice(piece);
+                }
                 Pin::new(stream).poll_write(cx, joined)
             })
         }

@@ -46,7 +46,7 @@ async fn watch(server: Arc<Server>, rule: HealthCheck, upstream: String) {
         }
         match result {
             Ok(()) => {
-                tracing::info!(upstream, server = server.name(), "server passes its health check again")
+                tracing::info!(upstream, server = server.name(), "server passes its health check again");
             }
             Err(error) => {
                 tracing::warn!(upstream, server = server.name(), %error, "server fails its health check");

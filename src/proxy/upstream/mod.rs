@@ -62,7 +62,9 @@ impl Upstream {
             })
             .collect::<Vec<Arc<Server>>>();
         if before.is_some_and(|b| b.rule.health_check != rule.health_check) {
-            servers.iter().for_each(|server| server.health.forget_checks());
+            for server in &servers {
+                server.health.forget_checks();
+            }
         }
         Upstream {
             rule: rule.clone(),
