@@ -216,8 +216,8 @@ impl Proxy {
     /// Puts a new policy in force, whole, for every request that begins from now on. Nothing is dropped: not a
     /// connection, not a counter.
     ///
-    /// What is fixed at start stays as it was: `listen`, `state` and `log`. A connection keeps the sizes of
-    /// `http` and the times of its own (`head_read`, `idle`, `body_progress`) with which it was opened.
+    /// What is fixed at start stays as it was: `listen`, `state` and `log`. A client's connection keeps the bounds
+    /// on heads and the times of its own (`head_read`, `idle`, `body_progress`) with which it was opened.
     pub fn reload(&self, policy: Policy) {
         let shared = &self.shared;
         let before = shared.live.load_full();
