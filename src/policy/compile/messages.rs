@@ -10,7 +10,7 @@ use crate::policy::{HttpLimits, Shutdown, Timeouts};
 const HEAD_SIZE: u64 = 64 << 10;
 const URI_SIZE: u64 = 8 << 10;
 const HEADER_COUNT: u32 = 100;
-const TOTAL: Duration = Duration::from_secs(10 * 60);
+const TOTAL: Duration = Duration::from_secs(60 * 60);
 
 pub(super) fn http(http: &written::Http, problems: &Problems) -> HttpLimits {
     let head = http.head_size.unwrap_or(HEAD_SIZE);
