@@ -118,7 +118,7 @@ fn the_least_gets_the_defaults() {
     assert_eq!(policy.client.ipv6, 64);
     assert_eq!(policy.http.head_bytes_max, 65_536);
     assert_eq!(policy.timeouts.head_read, Duration::from_secs(10));
-    assert_eq!(policy.timeouts.total, Some(Duration::from_secs(600)));
+    assert_eq!(policy.timeouts.total, Some(Duration::from_secs(3600)));
     assert_eq!(policy.shutdown.drain_timeout, Duration::from_secs(30));
     assert_eq!(policy.routes[0].path.as_str(), "/**");
     assert_eq!(policy.find_route("any.example", "/any/path").map(|id| id.0), Some(0));
