@@ -49,8 +49,8 @@ impl Wake for Signal {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.raised.store(true, Ordering::Release);
-        if !self.attended.load(Ordering::Acquire)
+        self.raised.store(true, Ordering::SeqCst);
+        if !self.attended.load(Ordering::SeqCst)
             && let Some(waiting) = &*self.waiting.lock()
         {
             waiting.wake_by_ref();
@@ -98,7 +98,11 @@ impl Connection {
                 break;
             }
         }
-        self.signal.attended.store(false, Ordering::Release);
+        self.signal.attended.store(false, Ordering::SeqCst);
+        // A borrowed connection's socket belongs to another worker, which may have raised it just now.
+        if polled.is_pending() && self.signal.raised.load(Ordering::SeqCst) {
+            cx.waker().wake_by_ref();
+        }
         polled
     }
 
