@@ -115,8 +115,14 @@ async fn serve_admin(
 ) -> anyhow::Result<()> {
     let Some(socket) = socket else { return std::future::pending().await };
     let listener = tokio::net::TcpListener::from_std(socket)?;
+    admin::serve(listener, Arc::new(admin_of(proxy, metrics)), std::future::pending()).await;
+    Ok(())
+}
+
+/// What the admin listener may know of `proxy`; the two do not know each other.
+pub(super) fn admin_of(proxy: &Arc<Proxy>, metrics: Metrics) -> Admin {
     let (policy_of, ready_of) = (Arc::clone(proxy), Arc::clone(proxy));
-    let admin = Admin {
+    Admin {
         metrics,
         engine: proxy.engine().clone(),
         policy: Box::new(move || policy_of.policy()),
@@ -124,9 +130,7 @@ async fn serve_admin(
             ready_of.measure();
             Readiness::unless(ready_of.reasons_unready())
         }),
-    };
-    admin::serve(listener, Arc::new(admin), std::future::pending()).await;
-    Ok(())
+    }
 }
 
 /// SIGUSR1 reopens the access log, after it was rotated away.

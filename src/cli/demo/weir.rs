@@ -12,7 +12,8 @@ use super::cast::Visitor;
 use super::decision::{Decided, Fate};
 use super::limits::LimitLabels;
 use super::visitors::{Addresses, Browser};
-use crate::admin::{self, Admin, Readiness};
+use crate::admin;
+use crate::cli::run::admin_of;
 use crate::clock::Clock;
 use crate::config;
 use crate::logs::access::{AccessLog, AccessRecord};
@@ -116,17 +117,7 @@ fn serve_admin(proxy: &Arc<Proxy>, metrics: Metrics) -> std::io::Result<SocketAd
     socket.set_nonblocking(true)?;
     let address = socket.local_addr()?;
     let listener = tokio::net::TcpListener::from_std(socket)?;
-    let (policy_of, ready_of) = (Arc::clone(proxy), Arc::clone(proxy));
-    let admin = Admin {
-        metrics,
-        engine: proxy.engine().clone(),
-        policy: Box::new(move || policy_of.policy()),
-        readiness: Box::new(move || {
-            ready_of.measure();
-            Readiness::unless(ready_of.reasons_unready())
-        }),
-    };
-    tokio::spawn(admin::serve(listener, Arc::new(admin), std::future::pending()));
+    tokio::spawn(admin::serve(listener, Arc::new(admin_of(proxy, metrics)), std::future::pending()));
     Ok(address)
 }
 
