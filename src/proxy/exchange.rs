@@ -207,9 +207,6 @@ impl Drop for Exchange {
         if let Some(upstream) = &self.upstream {
             self.live.metrics.upstream(upstream.id).request_ended(upstream.waited);
         }
-        if let Some(upload) = &self.upload {
-            upload.abandon();
-        }
         if let Some(ticket) = self.ticket.take() {
             let outcome = Outcome {
                 at: now,

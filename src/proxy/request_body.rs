@@ -39,8 +39,6 @@ pub enum RequestBodyError {
     TooLarge(u64),
     #[error("the client's body broke off: {0}")]
     Client(hyper::Error),
-    #[error("the response ended before the body was asked for")]
-    Unwanted,
 }
 
 /// How far an upload has come. Written by the body, read by whoever waits for the response.
@@ -63,12 +61,12 @@ pub enum Progress {
     ClientFailed,
 }
 
-/// `Expect: 100-continue`: the body waits until the app says so.
+/// `Expect: 100-continue`: the body waits until the app says so. If it never does, the body ends unread with its
+/// connection.
 #[derive(Debug)]
 enum Hold {
     Held(Option<Waker>),
     Released,
-    Unwanted,
 }
 
 impl RequestBody {
@@ -125,30 +123,15 @@ impl Upload {
 
     /// Lets a held body flow.
     pub fn release(&self) {
-        self.leave_hold(Hold::Released);
-    }
-
-    /// Ends a body that is still held: the response came without it.
-    pub fn abandon(&self) {
-        self.leave_hold(Hold::Unwanted);
-    }
-
-    fn leave_hold(&self, to: Hold) {
-        let mut hold = self.hold.lock();
-        if let Hold::Held(waker) = &mut *hold {
-            let waker = waker.take();
-            *hold = to;
-            drop(hold);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+        let held = std::mem::replace(&mut *self.hold.lock(), Hold::Released);
+        if let Hold::Held(Some(waker)) = held {
+            waker.wake();
         }
     }
 
-    fn poll_hold(&self, cx: &Context<'_>) -> Poll<Result<(), RequestBodyError>> {
+    fn poll_hold(&self, cx: &Context<'_>) -> Poll<()> {
         match &mut *self.hold.lock() {
-            Hold::Released => Poll::Ready(Ok(())),
-            Hold::Unwanted => Poll::Ready(Err(RequestBodyError::Unwanted)),
+            Hold::Released => Poll::Ready(()),
             Hold::Held(waker) => {
                 *waker = Some(cx.waker().clone());
                 Poll::Pending
@@ -189,9 +172,7 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         let RequestBody::Stream(stream) = &mut *self else { return Poll::Ready(None) };
-        if let Err(unwanted) = std::task::ready!(stream.upload.poll_hold(cx)) {
-            return Poll::Ready(Some(Err(unwanted)));
-        }
+        std::task::ready!(stream.upload.poll_hold(cx));
         let polled = Pin::new(&mut stream.inner).poll_frame(cx);
         stream.upload.starved.store(polled.is_pending(), Ordering::Relaxed);
         Poll::Ready(match std::task::ready!(polled) {

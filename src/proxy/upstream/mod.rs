@@ -88,10 +88,6 @@ impl Upstream {
             + self.servers.iter().map(|s| s.gate.waiting()).sum::<u32>()
     }
 
-    pub fn in_flight(&self) -> u32 {
-        self.servers.iter().map(|s| s.in_flight()).sum()
-    }
-
     /// Waits for a place within the upstream's capacity.
     pub async fn enter(self: &Arc<Self>) -> Result<Place, GateError> {
         if let Some(capacity) = &self.capacity {
