@@ -177,6 +177,7 @@ impl Attempt<'_> {
     ) -> Result<Answer, Failure> {
         let clock = self.exchange.clock();
         let upload = self.exchange.upload.clone();
+        // Both are there: a request is put back before it is tried again, and `run` found or made a connection.
         let (Some(message), Some(connection)) = (request.take(), lease.connection()) else {
             return Err(Failure { error: ForwardError::NoHealthyServer, server: None, stale: false });
         };
@@ -199,7 +200,10 @@ impl Attempt<'_> {
             Err(error) => {
                 let overtime = matches!(error, ForwardError::Overtime);
                 self.exchange.timed_out(if overtime { Timeout::Total } else { Timeout::FirstByte });
-                self.exchange.blame(&lease.server);
+                if !overtime {
+                    // The total may have gone by on the client's time; only a missing answer is the server's.
+                    self.exchange.blame(&lease.server);
+                }
                 lease.discard();
                 // Not again: a second server would be given the same slow work while the first still does it.
                 *request = None;

@@ -116,6 +116,21 @@ fn an_event_stream_has_no_total_timeout() {
     assert_eq!(stream.read_exactly(8), b"data: 2\n");
 }
 
+/// The total time-out ends a request and blames no server: it may have gone by on the client's time, here in an
+/// upload that goes on slowly and never ends.
+#[test]
+fn the_total_timeout_blames_no_server() {
+    let origin = RawOrigin::scripted(|conn| drop(conn.read_request()));
+    let ejection = "ejection = { failures = 1, base = \"60s\", max = \"60s\" }";
+    let weir = Weir::start(&Config::to(&origin).upstream(ejection).section("[timeouts]\ntotal = \"200ms\""));
+    let mut client = weir.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nslowly");
+    assert_weirs_own(&client.response(), 504);
+    let metrics = weir.metrics();
+    assert_eq!(metrics.count("weir_timeouts_total", &[("timeout", "total")]), 1);
+    assert_eq!(metrics.count("weir_upstream_ejections_total", &[]), 0);
+}
+
 /// The whole request has its bound too, however steadily its answer flows.
 #[test]
 fn an_endless_answer_ends_at_the_total_timeout() {
