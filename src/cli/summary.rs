@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::config::units::time_text;
 use crate::policy::template::Template;
-use crate::policy::{Bound, ForwardedHeader, Limit, Listener, Policy, Route, Upstream};
+use crate::policy::{Bound, ForwardedHeader, Limit, Listener, Period, Policy, Route, Upstream};
 use crate::remedy::Mode;
 
 /// Some sections, each with a heading and an indented line for each item.
@@ -116,6 +116,10 @@ fn limit(limit: &Limit, policy: &Policy) -> String {
             format!("{units} per {}, paced, {burst} at once", time_text(window))
         }
         Bound::Concurrency { requests } => format!("at most {requests} at once"),
+        Bound::Quota { units, period: Period::Rolling(window) } => {
+            format!("at most {units} in any {}, kept over restarts", time_text(window))
+        }
+        Bound::Quota { units, period: Period::Month } => format!("at most {units} in a calendar month"),
     };
     let _ = write!(rest, ", by {}", limit.key.parts().join(" and "));
     let methods: Vec<&str> = limit.matches.methods.iter().map(http::Method::as_str).collect();

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::facts::Facts;
+use crate::facts::{Facts, PrincipalKind};
 use crate::limit::{ConcurrencyRule, GcraRule, Rule, SlidingRule};
-use crate::policy::{Bound, Limit, LimitId, Match, Policy, PrincipalKind, Route, RouteId};
+use crate::policy::{Bound, Limit, LimitId, Match, Policy, Route, RouteId, WhoPart};
 use crate::remedy::Mode;
 
 use super::names::{Algorithm, CellName, CellNames, SlotKey};
@@ -109,7 +109,11 @@ fn bind(
         rule,
         cost,
         mode,
-        principal: limit.key.principal,
+        principal: if limit.key.who.contains(&WhoPart::Client) {
+            PrincipalKind::Client
+        } else {
+            PrincipalKind::Everyone
+        },
         slot,
         per_method: limit.key.per_method,
         coverage: coverage(&limit.matches, route),
@@ -123,6 +127,10 @@ fn rule(bound: Bound) -> (Rule, Algorithm) {
         }
         Bound::Gcra { units, window, burst } => {
             (Rule::Gcra(GcraRule::new(units, window, burst)), Algorithm::Gcra)
+        }
+        // Not compiled yet.
+        Bound::Quota { units, .. } => {
+            (Rule::Sliding(SlidingRule::new(units, std::time::Duration::MAX)), Algorithm::Sliding)
         }
         Bound::Concurrency { requests } => {
             (Rule::Concurrency(ConcurrencyRule::new(requests)), Algorithm::Concurrency)

@@ -7,9 +7,8 @@ use super::names::SlotKey;
 use super::record::Record;
 use super::table::{Needs, Records, Table};
 use super::ticket::Places;
-use crate::facts::Facts;
+use crate::facts::{Facts, PrincipalKind};
 use crate::limit::{Check, Rule};
-use crate::policy::PrincipalKind;
 use crate::remedy::{Decision, LimitCheck, Mode, Refusal, Verdict};
 use crate::time::Moment;
 
@@ -75,7 +74,7 @@ impl Records<'_> {
     fn of(&mut self, principal: PrincipalKind) -> &mut Record {
         match principal {
             PrincipalKind::Client => self.client,
-            PrincipalKind::Everyone => self.everyone,
+            _ => self.everyone,
         }
     }
 

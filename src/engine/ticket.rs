@@ -6,8 +6,7 @@ use smallvec::SmallVec;
 
 use super::names::SlotKey;
 use super::table::Table;
-use crate::facts::Client;
-use crate::policy::PrincipalKind;
+use crate::facts::{Client, PrincipalKind};
 
 /// What an admitted request holds until it ends. Dropping it releases the same, once.
 ///
@@ -41,7 +40,7 @@ impl Drop for Ticket {
         for (principal, slot) in places {
             match principal {
                 PrincipalKind::Client => table.revisit(client, |record| record.release(slot)),
-                PrincipalKind::Everyone => table.revisit_everyone(|record| record.release(slot)),
+                _ => table.revisit_everyone(|record| record.release(slot)),
             }
         }
     }

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::path::{Case, Parameters, TrailingSlash};
 use super::{
-    AccessFormat, AccessTarget, Bound, ForwardedHeader, Limit, LimitKey, Listener, LogFormat, Policy,
-    PrincipalKind, Priority, Route, Upstream,
+    AccessFormat, AccessTarget, Bound, ForwardedHeader, Limit, LimitKey, Listener, LogFormat, Period, Policy,
+    Priority, Route, Upstream, WhoPart,
 };
 
 /// The whole policy. Times are in seconds, sizes in bytes; `null` stands for "no bound".
@@ -163,6 +163,12 @@ fn limit(limit: &Limit, policy: &Policy) -> Value {
             json!({ "algorithm": "gcra", "units": units, "window": seconds(window), "burst": burst })
         }
         Bound::Concurrency { requests } => json!({ "algorithm": "concurrency", "requests": requests }),
+        Bound::Quota { units, period: Period::Rolling(window) } => {
+            json!({ "algorithm": "quota", "units": units, "window": seconds(window) })
+        }
+        Bound::Quota { units, period: Period::Month } => {
+            json!({ "algorithm": "quota", "units": units, "window": "month" })
+        }
     };
     json!({
         "name": limit.name,
@@ -174,21 +180,34 @@ fn limit(limit: &Limit, policy: &Policy) -> Value {
             "host": limit.matches.hosts,
         },
         "bound": bound,
+        "cost": limit.cost.name(),
         "mode": limit.mode.name(),
     })
 }
 
 impl LimitKey {
-    /// The parts as a configuration names them: the principal first.
-    pub fn parts(self) -> Vec<&'static str> {
-        let principal = match self.principal {
-            PrincipalKind::Client => "client",
-            PrincipalKind::Everyone => "everyone",
-        };
+    /// The parts as a configuration names them: who comes first.
+    pub fn parts(&self) -> Vec<String> {
+        let mut parts: Vec<String> = self.who.iter().map(WhoPart::name).collect();
+        if parts.is_empty() {
+            parts.push("everyone".to_owned());
+        }
         let rest = [(self.per_route, "route"), (self.per_upstream, "upstream"), (self.per_method, "method")];
-        std::iter::once(principal)
-            .chain(rest.into_iter().filter(|(is, _)| *is).map(|(_, name)| name))
-            .collect()
+        parts.extend(rest.into_iter().filter(|(is, _)| *is).map(|(_, name)| name.to_owned()));
+        parts
+    }
+}
+
+impl WhoPart {
+    /// As a configuration names it.
+    pub fn name(&self) -> String {
+        match self {
+            WhoPart::Client => "client".to_owned(),
+            WhoPart::Network => "network".to_owned(),
+            WhoPart::Account => "account".to_owned(),
+            WhoPart::Session => "session".to_owned(),
+            WhoPart::Header(name) => format!("header:{name}"),
+        }
     }
 }
 

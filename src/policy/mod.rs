@@ -4,18 +4,26 @@
 //! Nothing here knows a file, a clock or a socket. The engine, the proxy, the admin listener and replay read
 //! it; nobody changes it: a reload makes a new one.
 
+mod accounts;
 pub mod compile;
 pub mod describe;
 pub mod host;
+mod limit;
+mod network;
 pub mod path;
 pub mod template;
 
+pub use accounts::{Accounts, Layer, Override, Terms, TermsId};
+pub use limit::{Bound, Cost, Exempt, Limit, LimitKey, Match, Missing, Over, Period, WhoPart};
+pub use network::NetworkPrefix;
+
 use std::net::{IpAddr, SocketAddr};
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, Method};
+use http::HeaderName;
 use ipnet::IpNet;
 
 use crate::clause::Clause;
@@ -54,6 +62,11 @@ pub struct Policy {
     /// In file order; the first that matches wins. Never empty: without `[[routes]]`, one `/**`.
     pub routes: Vec<Route>,
     pub limits: Vec<Limit>,
+    /// What plans and agreements say instead. The first is nothing: [`TermsId::NONE`].
+    pub terms: Vec<Terms>,
+    /// Shared by policies of the same accounts file.
+    pub accounts: Arc<Accounts>,
+    pub network: NetworkPrefix,
     pub state: State,
     pub log: Log,
     /// Parts of the configuration that are understood but not yet acted upon.
@@ -71,6 +84,10 @@ impl Policy {
 
     pub fn upstream(&self, id: UpstreamId) -> &Upstream {
         &self.upstreams[usize::from(id.0)]
+    }
+
+    pub fn terms(&self, id: TermsId) -> Option<&Terms> {
+        self.terms.get(usize::try_from(id.0).ok()?)
     }
 
     pub fn clause(&self, id: ClauseId) -> &Clause {
@@ -174,6 +191,8 @@ pub struct Enforcement {
     pub mode: Mode,
     /// Counted, never refused.
     pub never_refuse: Vec<IpNet>,
+    /// Accounts of which the same holds.
+    pub never_refuse_accounts: Vec<Arc<str>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -285,63 +304,6 @@ pub enum Priority {
     #[default]
     Normal,
     High,
-}
-
-/// One limit that can run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limit {
-    pub name: String,
-    pub clause: ClauseId,
-    pub key: LimitKey,
-    pub matches: Match,
-    pub bound: Bound,
-    pub mode: Mode,
-}
-
-/// What a limit counts by: at most one principal, times any parts that the configuration bounds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct LimitKey {
-    pub principal: PrincipalKind,
-    pub per_route: bool,
-    pub per_upstream: bool,
-    pub per_method: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PrincipalKind {
-    Client,
-    Everyone,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Match {
-    /// Any of these; empty: every path.
-    pub paths: Vec<Template>,
-    /// Any of these; empty: every method. `GET` includes `HEAD`.
-    pub methods: Vec<Method>,
-    /// Any of these, as in a route; empty: every host.
-    pub hosts: Vec<String>,
-}
-
-impl Match {
-    pub fn covers(&self, method: &Method, host: &str, path: &str) -> bool {
-        (self.methods.is_empty()
-            || self.methods.contains(method)
-            || (method == Method::HEAD && self.methods.contains(&Method::GET)))
-            && (self.hosts.is_empty() || self.hosts.iter().any(|h| host_matches(h, host)))
-            && (self.paths.is_empty() || self.paths.iter().any(|t| t.matches(path)))
-    }
-}
-
-/// How much a limit allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bound {
-    /// At most `units` in every window of length `window`.
-    SlidingWindow { units: NonZeroU64, window: Duration },
-    /// GCRA: `units` per `window`, paced, with `burst` at once.
-    Gcra { units: NonZeroU64, window: Duration, burst: NonZeroU32 },
-    /// Requests in flight.
-    Concurrency { requests: NonZeroU32 },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

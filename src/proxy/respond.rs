@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::headers::X_REQUEST_ID;
 use super::response_body::ResponseBody;
 use crate::clause::Clause;
-use crate::policy::{Bound, Limit};
+use crate::policy::{Bound, Limit, Period};
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -182,6 +182,12 @@ impl OverLimit {
                 "The limit “{}” is used up: {units} per {window:?}, paced, at most {burst} at once.",
                 limit.name
             ),
+            Bound::Quota { units, period: Period::Rolling(window) } => {
+                format!("The quota “{}” is used up: at most {units} in {window:?}.", limit.name)
+            }
+            Bound::Quota { units, period: Period::Month } => {
+                format!("The quota “{}” is used up: at most {units} in a calendar month.", limit.name)
+            }
             Bound::Concurrency { requests } => format!(
                 "The limit “{}” is used up: at most {requests} requests at the same time.",
                 limit.name

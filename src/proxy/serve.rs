@@ -22,7 +22,7 @@ use super::request_body::RequestBody;
 use super::respond::{Accept, Notice};
 use super::response_body::{AppBody, Patience, ResponseBody};
 use super::{interim, request_id, upgrade};
-use crate::facts::{Client, Facts, Origin, ProtocolEvent};
+use crate::facts::{Client, Facts, Origin, ProtocolEvent, Who};
 use crate::logs::access::{AccessRecord, RequestFields, RequestText};
 use crate::metrics::RequestDecision;
 use crate::policy::path::{self, PathFault};
@@ -121,6 +121,9 @@ async fn pass(
         method: &parts.method,
         path: &path,
         host: &host,
+        headers: &parts.headers,
+        who: Who::ANYONE,
+        request_bytes: None,
     };
     admit(exchange, &facts)?;
 

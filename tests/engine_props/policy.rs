@@ -2,17 +2,17 @@
 
 use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroU64};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use http::Method;
-use weir::facts::{Client, Facts};
+use http::{HeaderMap, Method};
+use weir::facts::{Client, Facts, Who};
 use weir::policy::path::PathRules;
 use weir::policy::template::Template;
 use weir::policy::{
-    Bound, ClauseId, ClientPrefix, Ejection, Enforcement, HttpLimits, Limit, LimitKey, Listen, Log, Match,
-    Policy, PrincipalKind, Priority, Queue, Retry, Route, RouteId, Shutdown, State, Timeouts, Upstream,
-    UpstreamId,
+    Bound, ClauseId, ClientPrefix, Cost, Ejection, Enforcement, Exempt, HttpLimits, Limit, LimitKey, Listen,
+    Log, Match, NetworkPrefix, Over, Policy, Priority, Queue, Retry, Route, RouteId, Shutdown, State, Terms,
+    Timeouts, Upstream, UpstreamId, WhoPart,
 };
 use weir::remedy::Mode;
 use weir::time::Moment;
@@ -34,11 +34,18 @@ pub(crate) fn policy(limits: Vec<Limit>) -> Policy {
         shutdown: Shutdown { drain_delay: second, drain_timeout: second },
         paths: PathRules::default(),
         client: ClientPrefix { ipv4: 32, ipv6: 64 },
-        enforcement: Enforcement { mode: Mode::Enforce, never_refuse: Vec::new() },
+        enforcement: Enforcement {
+            mode: Mode::Enforce,
+            never_refuse: Vec::new(),
+            never_refuse_accounts: Vec::new(),
+        },
         clauses: Vec::new(),
         upstreams: vec![upstream()],
         routes: vec![route("/**", 1)],
         limits,
+        terms: vec![Terms::default()],
+        accounts: Arc::default(),
+        network: NetworkPrefix::default(),
         state: State { memory_bytes: 1 << 20 },
         log: Log { format: None, level: String::new(), access: None },
         without_effect: Vec::new(),
@@ -85,22 +92,20 @@ pub(crate) fn per_client(name: &str, bound: Bound) -> Limit {
     Limit {
         name: name.to_owned(),
         clause: ClauseId(0),
-        key: LimitKey {
-            principal: PrincipalKind::Client,
-            per_route: false,
-            per_upstream: false,
-            per_method: false,
-        },
+        key: LimitKey { who: vec![WhoPart::Client], ..LimitKey::default() },
         matches: Match::default(),
         bound,
+        cost: Cost::Requests,
+        over: Over::Reject,
         mode: Mode::Enforce,
+        exempt: Exempt::default(),
     }
 }
 
 /// The same for all clients together.
 pub(crate) fn everyone(name: &str, bound: Bound) -> Limit {
     let mut limit = per_client(name, bound);
-    limit.key.principal = PrincipalKind::Everyone;
+    limit.key.who.clear();
     limit
 }
 
@@ -141,7 +146,15 @@ pub(crate) fn get(number: u32, at_ns: u64) -> Facts<'static> {
         method: &Method::GET,
         path: "/",
         host: "app.test",
+        headers: headers(),
+        who: Who::ANYONE,
+        request_bytes: None,
     }
+}
+
+fn headers() -> &'static HeaderMap {
+    static NONE: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
+    &NONE
 }
 
 /// A policy as the engine takes it.

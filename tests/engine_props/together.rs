@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Method;
 use proptest::prelude::*;
 use weir::engine::Engine;
-use weir::policy::{Limit, PrincipalKind, RouteId};
+use weir::policy::{Limit, RouteId};
 use weir::remedy::{Mode, Refusal, Verdict};
 
 use crate::model::SlidingModel;
@@ -131,10 +131,8 @@ fn model_limit() -> impl Strategy<Value = ModelLimit> {
 
 impl ModelLimit {
     fn window(&mut self, client: u32) -> &mut SlidingModel {
-        match self.limit.key.principal {
-            PrincipalKind::Client => &mut self.windows[client as usize],
-            PrincipalKind::Everyone => &mut self.windows[0],
-        }
+        let own = !self.limit.key.who.is_empty();
+        &mut self.windows[if own { client as usize } else { 0 }]
     }
 }
 

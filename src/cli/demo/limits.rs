@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::Method;
 
-use crate::policy::{Bound, LimitId, Match, Policy};
+use crate::policy::{Bound, LimitId, Match, Period, Policy};
 
 /// A sliding-window limit: how it is called, and what it allows.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ impl LimitLabels {
                 Bound::SlidingWindow { units, window } | Bound::Gcra { units, window, .. } => {
                     (units.get(), window)
                 }
+                Bound::Quota { units, period: Period::Rolling(window) } => (units.get(), window),
+                Bound::Quota { units, period: Period::Month } => (units.get(), Duration::ZERO),
                 Bound::Concurrency { requests } => (u64::from(requests.get()), Duration::ZERO),
             };
             LimitLabel {

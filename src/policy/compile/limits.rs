@@ -8,7 +8,7 @@ use crate::config::limits::{self as written, Algorithm, Cost, KeyPart, Numbers};
 use crate::config::units::Amount;
 use crate::config::{At, Config, Diagnostic, Place, Problems};
 use crate::policy::path::PathRules;
-use crate::policy::{Bound, ClauseId, Limit, LimitKey, Match, PrincipalKind};
+use crate::policy::{Bound, ClauseId, Cost as Counted, Limit, LimitKey, Match, Missing, Over, WhoPart};
 
 pub(super) fn compile(
     config: &Config,
@@ -45,7 +45,10 @@ fn one(
         key: compile_key(&limit.key.value),
         matches: matches?,
         bound: bound(limit)?,
+        cost: Counted::Requests,
+        over: Over::Reject,
         mode: limit.mode.unwrap_or_default(),
+        exempt: Default::default(),
     })
 }
 
@@ -111,10 +114,11 @@ fn is_principal(part: &KeyPart) -> bool {
 fn compile_key(parts: &[At<KeyPart>]) -> LimitKey {
     let has = |part: KeyPart| parts.iter().any(|p| p.value == part);
     LimitKey {
-        principal: if has(KeyPart::Client) { PrincipalKind::Client } else { PrincipalKind::Everyone },
+        who: if has(KeyPart::Client) { vec![WhoPart::Client] } else { Vec::new() },
         per_route: has(KeyPart::Route),
         per_upstream: has(KeyPart::Upstream),
         per_method: has(KeyPart::Method),
+        missing: Missing::Skip,
     }
 }
 
@@ -153,6 +157,7 @@ pub(super) fn compile_match(
         paths: paths.into_iter().collect::<Option<_>>()?,
         methods: matches.methods.clone(),
         hosts: matches.hosts.iter().map(|host| host.value.clone()).collect(),
+        ..Match::default()
     })
 }
 

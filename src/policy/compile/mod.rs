@@ -17,9 +17,13 @@ mod without_effect;
 
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::config::{Config, Problems, log::Target};
-use crate::policy::{AccessFormat, AccessLog, AccessTarget, ClientPrefix, Enforcement, Log, Policy, State};
+use crate::policy::{
+    AccessFormat, AccessLog, AccessTarget, ClientPrefix, Enforcement, Log, NetworkPrefix, Policy, State,
+    Terms,
+};
 
 /// Bytes that weir may remember of its clients, without `[state] memory`.
 const STATE_MEMORY: u64 = 64 << 20;
@@ -54,11 +58,15 @@ pub fn compile(config: &Config, directory: &Path, problems: &Problems) -> Option
         enforcement: Enforcement {
             mode: config.enforcement.mode.unwrap_or_default(),
             never_refuse: config.enforcement.never_refuse.clone(),
+            never_refuse_accounts: Vec::new(),
         },
         clauses,
         upstreams,
         routes: routes.into_iter().map(|written| written.route).collect(),
         limits,
+        terms: vec![Terms::default()],
+        accounts: Arc::default(),
+        network: NetworkPrefix::default(),
         state: State { memory_bytes: config.state.memory.unwrap_or(STATE_MEMORY) },
         log: log(config, directory),
         without_effect: without_effect::list(config),

@@ -2,10 +2,16 @@
 //!
 //! Everything here is normalised and stamped with the time at which it happened; nothing is raw or secret.
 
+mod principal;
+mod who;
+
+pub use principal::{Principal, PrincipalKind};
+pub use who::{Account, Who};
+
 use std::net::IpAddr;
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 
 use crate::policy::RouteId;
 use crate::time::Moment;
@@ -59,6 +65,11 @@ pub struct Facts<'a> {
     pub path: &'a str,
     /// Lower case, without port or trailing dot.
     pub host: &'a str,
+    /// As they came, for limits that look at one of them.
+    pub headers: &'a HeaderMap,
+    pub who: &'a Who,
+    /// The body's length, where the head gave it.
+    pub request_bytes: Option<u64>,
 }
 
 /// Who wrote the response.

@@ -1,0 +1,84 @@
+//! Who is known, on which plan, under which agreement.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{Bound, LimitId};
+use crate::facts::Account;
+
+/// Index of [`Policy::terms`](super::Policy::terms): a plan and an agreement that some account has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TermsId(pub u32);
+
+impl TermsId {
+    /// Neither plan nor agreement.
+    pub const NONE: TermsId = TermsId(0);
+}
+
+/// The numbers that an account has instead of the limits' own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    pub plan: Option<Arc<str>>,
+    /// The account whose agreement it is.
+    pub agreement: Option<Arc<str>>,
+    /// Quoted in every decision that rests on the agreement.
+    pub reference: Option<Arc<str>>,
+    /// In the order of [`Policy::limits`](super::Policy::limits), each limit at most once: the agreement's number if it
+    /// has one, else the plan's.
+    pub overrides: Vec<Override>,
+}
+
+/// Another number for one limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    pub limit: LimitId,
+    pub bound: Bound,
+    pub layer: Layer,
+    /// What the plan says, where the agreement says something else.
+    pub overridden: Option<Bound>,
+}
+
+/// Where a number comes from. The later one wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Layer {
+    /// Built in.
+    Default,
+    /// `[[limits]]`.
+    Policy,
+    Plan,
+    Agreement,
+}
+
+impl Layer {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Layer::Default => "default",
+            Layer::Policy => "policy",
+            Layer::Plan => "plan",
+            Layer::Agreement => "agreement",
+        }
+    }
+}
+
+/// Every known account.
+#[derive(Clone, Debug, Default)]
+pub struct Accounts {
+    pub list: Vec<Account>,
+    /// By SHA-256 of a credential: which of `list`.
+    pub by_credential: HashMap<[u8; 32], u32>,
+    /// By id: which of `list`.
+    pub by_id: HashMap<Arc<str>, u32>,
+    /// Of accounts that are not in the file but have an agreement, by id.
+    pub agreements: HashMap<Arc<str>, TermsId>,
+}
+
+impl Accounts {
+    /// The account whose credential has this SHA-256.
+    pub fn with_credential(&self, sha256: &[u8; 32]) -> Option<&Account> {
+        self.by_credential.get(sha256).and_then(|at| self.list.get(usize::try_from(*at).ok()?))
+    }
+
+    pub fn with_id(&self, id: &str) -> Option<&Account> {
+        self.by_id.get(id).and_then(|at| self.list.get(usize::try_from(*at).ok()?))
+    }
+}
