@@ -76,7 +76,7 @@ fn enforcement(policy: &Policy) -> Vec<Line> {
 fn upstream(upstream: &Upstream) -> Line {
     let servers: Vec<&str> = upstream.servers.iter().map(|server| server.name.as_str()).collect();
     let mut rest = servers.join(", ");
-    if let Some(most) = upstream.concurrency_max {
+    if let Some(most) = upstream.capacity.most() {
         let _ = write!(rest, "; at most {most} requests at once");
     }
     if let Some(check) = &upstream.health_check {

@@ -115,7 +115,7 @@ fn upstream(upstream: &Upstream) -> Value {
     json!({
         "name": upstream.name,
         "servers": servers,
-        "concurrency_max": upstream.concurrency_max,
+        "concurrency_max": upstream.capacity.most(),
         "queue": {
             "length_max": upstream.queue.length_max,
             "timeout": seconds(upstream.queue.timeout),

@@ -8,14 +8,17 @@ mod accounts;
 pub mod compile;
 pub mod describe;
 pub mod host;
+pub mod identity;
 mod limit;
+pub mod load;
 mod network;
 pub mod path;
+pub mod responses;
 pub mod template;
 
 pub use accounts::{Accounts, Layer, Override, Terms, TermsId};
 pub use limit::{Bound, Cost, Exempt, Limit, LimitKey, Match, Missing, Over, Period, WhoPart};
-pub use network::NetworkPrefix;
+pub use network::{NetworkPrefix, Networks};
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
@@ -28,7 +31,10 @@ use ipnet::IpNet;
 
 use crate::clause::Clause;
 use crate::remedy::Mode;
+use identity::Identity;
+use load::{Capacity, Load};
 use path::PathRules;
+use responses::Responses;
 use template::Template;
 
 /// Index of a route in [`Policy::routes`].
@@ -66,7 +72,10 @@ pub struct Policy {
     pub terms: Vec<Terms>,
     /// Shared by policies of the same accounts file.
     pub accounts: Arc<Accounts>,
-    pub network: NetworkPrefix,
+    pub identity: Identity,
+    pub network: Networks,
+    pub responses: Responses,
+    pub load: Load,
     pub state: State,
     pub log: Log,
     /// Parts of the configuration that are understood but not yet acted upon.
@@ -199,8 +208,8 @@ pub struct Enforcement {
 pub struct Upstream {
     pub name: String,
     pub servers: Vec<Server>,
-    /// Requests in flight to the whole upstream. `None`: unbounded.
-    pub concurrency_max: Option<NonZeroU32>,
+    /// Requests in flight to the whole upstream.
+    pub capacity: Capacity,
     pub queue: Queue,
     pub ejection: Ejection,
     pub health_check: Option<HealthCheck>,
@@ -309,6 +318,8 @@ pub enum Priority {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     pub memory_bytes: u64,
+    /// The file that counters and standings outlive a restart in. `None`: they do not.
+    pub path: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -24,3 +24,15 @@ impl NetworkPrefix {
         Principal::new(PrincipalKind::Network, network.as_bits())
     }
 }
+
+/// How a network is told from an address.
+#[derive(Clone, Debug, Default)]
+pub struct Networks {
+    pub prefix: NetworkPrefix,
+}
+
+impl Networks {
+    pub fn of(&self, address: IpAddr) -> Principal {
+        self.prefix.of(address)
+    }
+}

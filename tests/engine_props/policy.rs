@@ -11,8 +11,8 @@ use weir::policy::path::PathRules;
 use weir::policy::template::Template;
 use weir::policy::{
     Bound, ClauseId, ClientPrefix, Cost, Ejection, Enforcement, Exempt, HttpLimits, Limit, LimitKey, Listen,
-    Log, Match, NetworkPrefix, Over, Policy, Priority, Queue, Retry, Route, RouteId, Shutdown, State, Terms,
-    Timeouts, Upstream, UpstreamId, WhoPart,
+    Log, Match, Over, Policy, Priority, Queue, Retry, Route, RouteId, Shutdown, State, Terms, Timeouts,
+    Upstream, UpstreamId, WhoPart,
 };
 use weir::remedy::Mode;
 use weir::time::Moment;
@@ -45,8 +45,11 @@ pub(crate) fn policy(limits: Vec<Limit>) -> Policy {
         limits,
         terms: vec![Terms::default()],
         accounts: Arc::default(),
-        network: NetworkPrefix::default(),
-        state: State { memory_bytes: 1 << 20 },
+        identity: Default::default(),
+        network: Default::default(),
+        responses: Default::default(),
+        load: Default::default(),
+        state: State { memory_bytes: 1 << 20, path: None },
         log: Log { format: None, level: String::new(), access: None },
         without_effect: Vec::new(),
     }
@@ -57,7 +60,7 @@ fn upstream() -> Upstream {
     Upstream {
         name: "app".to_owned(),
         servers: Vec::new(),
-        concurrency_max: None,
+        capacity: Default::default(),
         queue: Queue { length_max: 0, timeout: second },
         ejection: Ejection { failures: NonZeroU32::MIN, base: second, max: second },
         health_check: None,

@@ -21,8 +21,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, Problems, log::Target};
 use crate::policy::{
-    AccessFormat, AccessLog, AccessTarget, ClientPrefix, Enforcement, Log, NetworkPrefix, Policy, State,
-    Terms,
+    AccessFormat, AccessLog, AccessTarget, ClientPrefix, Enforcement, Log, Policy, State, Terms,
 };
 
 /// Bytes that weir may remember of its clients, without `[state] memory`.
@@ -66,8 +65,14 @@ pub fn compile(config: &Config, directory: &Path, problems: &Problems) -> Option
         limits,
         terms: vec![Terms::default()],
         accounts: Arc::default(),
-        network: NetworkPrefix::default(),
-        state: State { memory_bytes: config.state.memory.unwrap_or(STATE_MEMORY) },
+        identity: Default::default(),
+        network: Default::default(),
+        responses: Default::default(),
+        load: Default::default(),
+        state: State {
+            memory_bytes: config.state.memory.unwrap_or(STATE_MEMORY),
+            path: config.state.path.as_ref().map(|name| directory.join(&name.value)),
+        },
         log: log(config, directory),
         without_effect: without_effect::list(config),
     };

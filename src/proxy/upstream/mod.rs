@@ -70,7 +70,7 @@ impl Upstream {
             rule: rule.clone(),
             servers,
             budget: Budget::new(rule.retry),
-            capacity: rule.concurrency_max.map(|places| Gate::new(places, rule.queue)),
+            capacity: rule.capacity.most().map(|places| Gate::new(places, rule.queue)),
         }
     }
 
