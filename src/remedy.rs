@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use crate::facts::Principal;
 use crate::policy::LimitId;
 
 /// Whether something is upheld or only watched.
@@ -47,6 +48,30 @@ pub struct LimitCheck {
     pub within: bool,
 }
 
+/// The same with its numbers, for whoever is to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitDetail {
+    pub limit: LimitId,
+    pub mode: Mode,
+    /// Whose cell it was.
+    pub principal: Principal,
+    pub within: bool,
+    /// As in [`Refusal`]; `None` also for a check that was within.
+    pub retry_after: Option<Duration>,
+    pub usage: Usage,
+}
+
+/// How much of a limit is used, in its units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub limit: u64,
+    pub used: u64,
+    /// What would be admitted now.
+    pub remaining: u64,
+    /// Until nothing is used, if nobody uses it further; `None` where that cannot be said (concurrency).
+    pub reset_after: Option<Duration>,
+}
+
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -57,16 +82,29 @@ pub struct Refusal {
     pub retry_after: Option<Duration>,
 }
 
-/// The engine's answer to one request: an immutable plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
-    pub verdict: Verdict,
-    /// Every limit that applied, in file order, for the metrics.
-    pub checks: SmallVec<[LimitCheck; 10]>,
+/// Why a request waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delay {
+    /// The limit that it waits for, in whose queue it needs a place.
+    pub limit: LimitId,
+    /// After this time it is asked about again; others may have been quicker then.
+    pub wait: Duration,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The engine's answer to one request: an immutable plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decision {
+    pub verdict: Verdict,
+    /// Every limit that applied, in file order, for the metrics. Twice where two principals were charged.
+    pub checks: SmallVec<[LimitCheck; 10]>,
+    /// The numbers of the checks, in the same order; empty where nobody asks for them.
+    pub details: Box<[LimitDetail]>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verdict {
+    #[default]
     Forward,
+    Delay(Delay),
     Refuse(Refusal),
 }

@@ -2,47 +2,64 @@
 
 use std::sync::Arc;
 
-use crate::facts::{Facts, PrincipalKind};
-use crate::limit::{ConcurrencyRule, GcraRule, Rule, SlidingRule};
-use crate::policy::{Bound, Limit, LimitId, Match, Policy, Route, RouteId, WhoPart};
+use crate::facts::Facts;
+use crate::policy::{Cost, Exempt, Limit, LimitId, Match, Policy, Route, RouteId};
 use crate::remedy::Mode;
 
 use super::names::{Algorithm, CellName, CellNames, SlotKey};
+use super::queue::Queues;
+use super::rules::{self, Rules};
+use super::subject::Subject;
 
 /// A policy, joined to the engine's state: which cell belongs to which limit. Made once per reload.
 #[derive(Clone, Debug)]
 pub struct Binding {
     policy: Arc<Policy>,
     /// By route.
-    plans: Vec<Vec<BoundLimit>>,
+    routes: Vec<Vec<BoundLimit>>,
+    pub(super) queues: Queues,
 }
 
 /// One limit on one route.
 #[derive(Clone, Debug)]
 pub(super) struct BoundLimit {
     pub(super) id: LimitId,
-    pub(super) rule: Rule,
-    /// Units that one request costs.
-    pub(super) cost: u64,
-    /// The limit's own, weakened by `[enforcement]`. Never `Off`.
+    pub(super) rules: Rules,
+    pub(super) subject: Subject,
+    pub(super) cost: Cost,
+    /// Units that one request costs, where requests are counted.
+    weight: u64,
+    /// The limit's own. Never `Off`.
     pub(super) mode: Mode,
-    pub(super) principal: PrincipalKind,
     slot: SlotKey,
     per_method: bool,
     coverage: Coverage,
+    has_exempt: bool,
 }
 
-/// Whether a limit's match has to be looked at for each request on the route.
+/// What of a limit's match has to be looked at for each request on the route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Coverage {
+    /// Nothing: the limit covers the whole route.
     Whole,
+    /// Method, host and path.
     Some,
+    /// Those, and who asks.
+    Who,
 }
 
 impl Binding {
     pub(super) fn new(policy: Arc<Policy>, names: &mut CellNames) -> Self {
-        let plans = policy.routes.iter().map(|route| plan(&policy, route, names)).collect();
-        Binding { policy, plans }
+        let ids = || (0..=u16::MAX).map(LimitId);
+        let rules: Vec<Rules> =
+            ids().zip(&policy.limits).map(|(id, limit)| Rules::new(&policy, id, limit)).collect();
+        let routes = policy.routes.iter().map(|route| {
+            let limits = ids().zip(&policy.limits).zip(&rules);
+            limits.filter_map(|((id, limit), rules)| bind(&policy, route, id, limit, rules, names)).collect()
+        });
+        let routes = routes.collect();
+        let queues = Queues::of(&policy);
+        Binding { policy, routes, queues }
     }
 
     pub fn policy(&self) -> &Arc<Policy> {
@@ -52,33 +69,69 @@ impl Binding {
     /// The limits that apply to a request, in file order.
     pub(super) fn applicable<'a>(&'a self, facts: &Facts<'_>) -> impl Iterator<Item = &'a BoundLimit> {
         let RouteId(route) = facts.route;
-        let plan = self.plans.get(usize::from(route)).map_or(&[][..], Vec::as_slice);
-        plan.iter().filter(|limit| match limit.coverage {
-            Coverage::Whole => true,
-            Coverage::Some => {
+        let limits = self.routes.get(usize::from(route)).map_or(&[][..], Vec::as_slice);
+        limits.iter().filter(|limit| {
+            limit.coverage == Coverage::Whole || {
                 let matches = &self.policy.limit(limit.id).matches;
-                matches.covers(facts.method, facts.host, facts.path)
+                self.fits(matches, facts, limit.coverage == Coverage::Who)
             }
         })
     }
 
+    fn fits(&self, matches: &Match, facts: &Facts<'_>, who: bool) -> bool {
+        matches.covers(facts.method, facts.host, facts.path) && (!who || self.fits_who(matches, facts))
+    }
+
+    fn fits_who(&self, matches: &Match, facts: &Facts<'_>) -> bool {
+        let on_plan = |plan: &Arc<str>| {
+            let mut plans =
+                facts.who.accounts.iter().filter_map(|a| self.policy.terms(a.terms)?.plan.as_ref());
+            plans.any(|its| its == plan)
+        };
+        matches.headers.iter().all(|name| facts.headers.contains_key(name))
+            && (matches.plans.is_empty() || matches.plans.iter().any(on_plan))
+            && (matches.accounts.is_empty() || is_any(&matches.accounts, facts))
+            && (matches.clients.is_empty() || matches.clients.iter().any(|r| r.contains(&facts.address)))
+            && !matches.not.as_ref().is_some_and(|not| self.fits(not, facts, true))
+    }
+
     /// Whether this request is counted but never refused.
     pub(super) fn never_refuses(&self, facts: &Facts<'_>) -> bool {
-        self.policy.enforcement.never_refuse.iter().any(|range| range.contains(&facts.address))
+        let enforcement = &self.policy.enforcement;
+        enforcement.never_refuse.iter().any(|range| range.contains(&facts.address))
+            || (!enforcement.never_refuse_accounts.is_empty()
+                && is_any(&enforcement.never_refuse_accounts, facts))
     }
+
+    /// The mode in which a limit meets this request, before the switch for everything.
+    pub(super) fn mode(&self, limit: &BoundLimit, facts: &Facts<'_>) -> Mode {
+        if !limit.has_exempt {
+            return limit.mode;
+        }
+        let Exempt { ranges, accounts } = &self.policy.limit(limit.id).exempt;
+        let exempt = ranges.iter().any(|range| range.contains(&facts.address)) || is_any(accounts, facts);
+        if exempt { limit.mode.at_most(Mode::Shadow) } else { limit.mode }
+    }
+}
+
+fn is_any(accounts: &[Arc<str>], facts: &Facts<'_>) -> bool {
+    facts.who.accounts.iter().any(|account| accounts.contains(&account.id))
 }
 
 impl BoundLimit {
-    /// The cell of this request in its principal's record.
+    /// The cell of this request in a principal's record.
     pub(super) fn slot(&self, facts: &Facts<'_>) -> SlotKey {
         if self.per_method { self.slot.for_method(facts.method) } else { self.slot }
     }
-}
 
-fn plan(policy: &Policy, route: &Route, names: &mut CellNames) -> Vec<BoundLimit> {
-    let ids = (0..=u16::MAX).map(LimitId);
-    let limits = ids.zip(&policy.limits);
-    limits.filter_map(|(id, limit)| bind(policy, route, id, limit, names)).collect()
+    /// What is charged at admission. Of a cost that is known only afterwards, the part that the head gives away.
+    pub(super) fn cost_at_admission(&self, facts: &Facts<'_>) -> u64 {
+        match self.cost {
+            Cost::Requests => self.weight,
+            Cost::RequestBytes | Cost::Bytes => facts.request_bytes.unwrap_or(0),
+            Cost::ResponseBytes | Cost::UpstreamTime => 0,
+        }
+    }
 }
 
 fn bind(
@@ -86,13 +139,15 @@ fn bind(
     route: &Route,
     id: LimitId,
     limit: &Limit,
+    rules: &Rules,
     names: &mut CellNames,
 ) -> Option<BoundLimit> {
-    let mode = limit.mode.at_most(policy.enforcement.mode);
-    if mode == Mode::Off {
+    // What is long-lived by nature counts by concurrency and bytes alone.
+    let untimed = route.stream && limit.cost == Cost::UpstreamTime;
+    if limit.mode == Mode::Off || untimed {
         return None;
     }
-    let (rule, algorithm) = rule(limit.bound);
+    let algorithm = rules::algorithm(limit.bound, limit.cost);
     let upstream = limit.key.per_upstream.then(|| policy.upstream(route.upstream).name.clone());
     let slot = names.slot(CellName {
         limit: limit.name.clone(),
@@ -100,45 +155,24 @@ fn bind(
         route: limit.key.per_route.then(|| route.name.clone()),
         upstream,
     });
-    let cost = match algorithm {
-        Algorithm::Concurrency => 1,
-        Algorithm::Sliding | Algorithm::Gcra => u64::from(route.weight.get()),
-    };
     Some(BoundLimit {
         id,
-        rule,
-        cost,
-        mode,
-        principal: if limit.key.who.contains(&WhoPart::Client) {
-            PrincipalKind::Client
-        } else {
-            PrincipalKind::Everyone
-        },
+        rules: rules.clone(),
+        subject: Subject::of(&limit.key, policy.network),
+        cost: limit.cost,
+        weight: if algorithm == Algorithm::Concurrency { 1 } else { u64::from(route.weight.get()) },
+        mode: limit.mode,
         slot,
         per_method: limit.key.per_method,
         coverage: coverage(&limit.matches, route),
+        has_exempt: !limit.exempt.is_empty(),
     })
 }
 
-fn rule(bound: Bound) -> (Rule, Algorithm) {
-    match bound {
-        Bound::SlidingWindow { units, window } => {
-            (Rule::Sliding(SlidingRule::new(units, window)), Algorithm::Sliding)
-        }
-        Bound::Gcra { units, window, burst } => {
-            (Rule::Gcra(GcraRule::new(units, window, burst)), Algorithm::Gcra)
-        }
-        // Not compiled yet.
-        Bound::Quota { units, .. } => {
-            (Rule::Sliding(SlidingRule::new(units, std::time::Duration::MAX)), Algorithm::Sliding)
-        }
-        Bound::Concurrency { requests } => {
-            (Rule::Concurrency(ConcurrencyRule::new(requests)), Algorithm::Concurrency)
-        }
-    }
-}
-
 fn coverage(matches: &Match, route: &Route) -> Coverage {
+    if matches.asks_who() {
+        return Coverage::Who;
+    }
     let hosts = matches.hosts.is_empty() || route.host.as_ref().is_some_and(|h| matches.hosts.contains(h));
     let paths = matches.paths.is_empty() || matches.paths.contains(&route.path);
     if matches.methods.is_empty() && hosts && paths { Coverage::Whole } else { Coverage::Some }

@@ -3,127 +3,206 @@
 use smallvec::SmallVec;
 
 use super::binding::{Binding, BoundLimit};
+use super::keyed::KeyedHash;
 use super::names::SlotKey;
-use super::record::Record;
-use super::table::{Needs, Records, Table};
-use super::ticket::Places;
-use crate::facts::{Facts, PrincipalKind};
+use super::table::{Lent, Table};
+use super::ticket::{Place, Places};
+use crate::facts::{Facts, Principal};
 use crate::limit::{Check, Rule};
-use crate::remedy::{Decision, LimitCheck, Mode, Refusal, Verdict};
+use crate::policy::Over;
+use crate::remedy::{Decision, Delay, LimitCheck, LimitDetail, Mode, Refusal, Verdict};
 use crate::time::Moment;
 
+/// What a decision needs besides the records.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms<'a> {
+    pub(super) binding: &'a Binding,
+    pub(super) keyed: &'a KeyedHash,
+    /// The switch for everything.
+    pub(super) mode: Mode,
+    /// Whether the numbers of each check are wanted even if nothing is refused.
+    pub(super) details: bool,
+}
+
 /// Decides a request, and says where it counts as in flight.
-pub(super) fn decide(table: &Table, binding: &Binding, facts: &Facts<'_>) -> (Decision, Places) {
-    let ceiling = if binding.never_refuses(facts) { Mode::Shadow } else { Mode::Enforce };
-    let mut trials: Trials<'_> =
-        binding.applicable(facts).map(|limit| Trial::new(limit, facts, ceiling)).collect();
-    let count = |kind| trials.iter().filter(|trial| trial.limit.principal == kind).count();
-    let (of_client, of_everyone) = (count(PrincipalKind::Client), count(PrincipalKind::Everyone));
-    let needs = Needs { client: (of_client > 0).then_some(facts.client), everyone: of_everyone > 0 };
-    if needs.client.is_none() && !needs.everyone {
-        return (Decision { verdict: Verdict::Forward, checks: SmallVec::new() }, Places::new());
+pub(super) fn decide(table: &Table, terms: Terms<'_>, facts: &Facts<'_>) -> (Decision, Places) {
+    let mut asked = Asked::default();
+    if terms.mode != Mode::Off {
+        asked.gather(terms, facts);
     }
-    let (verdict, places) = table.with(needs, |mut records| {
-        let known = records.len();
-        records.client.expect(of_client);
-        records.everyone.expect(of_everyone);
-        ask(&mut trials, &mut records, facts.at);
-        let verdict = verdict(&trials);
-        let places = match verdict {
-            Verdict::Forward => charge(&trials, &mut records),
-            Verdict::Refuse(_) => Places::new(),
-        };
-        if records.len() > known {
-            records.forget_idle(facts.at);
+    if asked.trials.is_empty() {
+        return (Decision::default(), Places::new());
+    }
+    let Asked { principals, mut trials } = asked;
+    let (verdict, places, details) = table.with(&principals, |lent| {
+        let known = cells(lent, principals.len());
+        for at in 0..principals.len() {
+            lent.record(at).expect(trials.iter().filter(|trial| trial.record == at).count());
         }
-        (verdict, places)
+        ask(&mut trials, lent, facts.at);
+        let verdict = verdict(&trials, terms.binding, facts);
+        let wanted = terms.details || verdict != Verdict::Forward;
+        let places = match verdict {
+            Verdict::Forward => charge(&trials, lent, &principals, facts.at),
+            Verdict::Refuse(_) | Verdict::Delay(_) => Places::new(),
+        };
+        let details = if wanted { describe(&trials, lent, &principals, facts.at) } else { Box::default() };
+        if cells(lent, principals.len()) > known {
+            for at in 0..principals.len() {
+                lent.record(at).forget_idle(facts.at);
+            }
+        }
+        (verdict, places, details)
     });
-    (Decision { verdict, checks: trials.iter().map(Trial::outcome).collect() }, places)
+    (Decision { verdict, checks: trials.iter().map(Trial::outcome).collect(), details }, places)
+}
+
+/// Every limit that is asked, and whose records that takes.
+#[derive(Debug, Default)]
+struct Asked<'a> {
+    /// Each once.
+    principals: SmallVec<[Principal; 4]>,
+    trials: Trials<'a>,
 }
 
 type Trials<'a> = SmallVec<[Trial<'a>; 10]>;
 
-/// One limit, asked about one request.
+/// One limit, asked about one request on account of one principal.
 #[derive(Debug)]
 struct Trial<'a> {
     limit: &'a BoundLimit,
+    rule: &'a Rule,
+    cost: u64,
     slot: SlotKey,
     mode: Mode,
+    /// Which of the principals.
+    record: usize,
     /// Where the cell was when it was asked: there still, unless a cell was added after that.
     at: usize,
     check: Check,
 }
 
-impl<'a> Trial<'a> {
-    fn new(limit: &'a BoundLimit, facts: &Facts<'_>, ceiling: Mode) -> Self {
-        Trial {
-            limit,
-            slot: limit.slot(facts),
-            mode: limit.mode.at_most(ceiling),
-            at: 0,
-            check: Check::Within,
+impl<'a> Asked<'a> {
+    fn gather(&mut self, terms: Terms<'a>, facts: &Facts<'_>) {
+        let Terms { binding, keyed, mode, .. } = terms;
+        let ceiling = if binding.never_refuses(facts) { mode.at_most(Mode::Shadow) } else { mode };
+        for limit in binding.applicable(facts) {
+            let mode = binding.mode(limit, facts).at_most(ceiling);
+            for charged in limit.subject.charges(facts, keyed) {
+                let rule = match charged.terms {
+                    Some(terms) => limit.rules.of(terms),
+                    None => limit.rules.for_request(facts),
+                };
+                let record = self.record_of(charged.principal);
+                self.trials.push(Trial {
+                    limit,
+                    rule,
+                    cost: limit.cost_at_admission(facts),
+                    slot: limit.slot(facts),
+                    mode,
+                    record,
+                    at: 0,
+                    check: Check::Within,
+                });
+            }
         }
     }
 
+    fn record_of(&mut self, principal: Principal) -> usize {
+        let known = self.principals.iter().position(|known| *known == principal);
+        known.unwrap_or_else(|| {
+            self.principals.push(principal);
+            self.principals.len() - 1
+        })
+    }
+}
+
+impl Trial<'_> {
     fn outcome(&self) -> LimitCheck {
         LimitCheck { limit: self.limit.id, mode: self.mode, within: self.check.is_within() }
     }
 }
 
-impl Records<'_> {
-    fn of(&mut self, principal: PrincipalKind) -> &mut Record {
-        match principal {
-            PrincipalKind::Client => self.client,
-            _ => self.everyone,
-        }
-    }
-
-    const fn len(&self) -> usize {
-        self.client.len() + self.everyone.len()
-    }
-
-    fn forget_idle(&mut self, now: Moment) {
-        self.client.forget_idle(now);
-        self.everyone.forget_idle(now);
-    }
+fn cells(lent: &mut Lent<'_>, records: usize) -> usize {
+    (0..records).map(|at| lent.record(at).len()).sum()
 }
 
-fn ask(trials: &mut Trials<'_>, records: &mut Records<'_>, now: Moment) {
+fn ask(trials: &mut Trials<'_>, lent: &mut Lent<'_>, now: Moment) {
     // Both the limits and the cells of a record are mostly in the order in which they were configured.
     let mut next = 0;
     for trial in trials {
-        let BoundLimit { rule, cost, principal, .. } = trial.limit;
-        let record = records.of(*principal);
-        trial.at = record.find(trial.slot, next, rule);
+        let record = lent.record(trial.record);
+        trial.at = record.find(trial.slot, next, trial.rule);
         next = trial.at + 1;
-        trial.check = record.cell(trial.at).check(rule, *cost, now);
+        trial.check = record.cell(trial.at).check(trial.rule, trial.cost, now);
     }
 }
 
-/// Refused by the enforced limit with the longest wait, the first of them in file order.
-fn verdict(trials: &Trials<'_>) -> Verdict {
+/// Refused by the enforced limit with the longest wait, the first of them in file order; delayed where every limit
+/// that is over would rather have the request wait, and that in time.
+fn verdict(trials: &Trials<'_>, binding: &Binding, facts: &Facts<'_>) -> Verdict {
     let mut refusal: Option<Refusal> = None;
+    let mut can_wait = true;
     for trial in trials.iter().filter(|trial| trial.mode == Mode::Enforce) {
         let Check::Over { retry_after } = trial.check else { continue };
         if refusal.is_none_or(|longest| retry_after > longest.retry_after) {
             refusal = Some(Refusal { limit: trial.limit.id, retry_after });
         }
+        can_wait &= match (binding.policy().limit(trial.limit.id).over, retry_after) {
+            (Over::Delay { wait_max, .. }, Some(wait)) => facts.waited.saturating_add(wait) <= wait_max,
+            _ => false,
+        };
     }
-    refusal.map_or(Verdict::Forward, Verdict::Refuse)
+    match refusal {
+        None => Verdict::Forward,
+        Some(Refusal { limit, retry_after: Some(wait) }) if can_wait => Verdict::Delay(Delay { limit, wait }),
+        Some(refusal) => Verdict::Refuse(refusal),
+    }
 }
 
 /// Charges an admitted request to every limit that it is within. That is all enforced ones, and those in shadow
 /// that would not have refused it.
-fn charge(trials: &Trials<'_>, records: &mut Records<'_>) -> Places {
+fn charge(trials: &Trials<'_>, lent: &mut Lent<'_>, principals: &[Principal], now: Moment) -> Places {
     let mut places = Places::new();
     for trial in trials.iter().filter(|trial| trial.check.is_within()) {
-        let BoundLimit { rule, cost, principal, .. } = trial.limit;
-        let record = records.of(*principal);
-        let at = record.find(trial.slot, trial.at, rule);
-        record.charge(at, rule, *cost);
-        if matches!(rule, Rule::Concurrency(_)) {
-            places.push((*principal, trial.slot));
+        let record = lent.record(trial.record);
+        let at = record.find(trial.slot, trial.at, trial.rule);
+        record.charge(at, trial.rule, trial.cost);
+        if matches!(trial.rule, Rule::Concurrency(_)) || trial.limit.cost.is_settled() {
+            places.push(Place {
+                principal: principals[trial.record],
+                slot: trial.slot,
+                rule: *trial.rule,
+                cost: trial.limit.cost,
+                reserved: trial.cost,
+                since: now,
+            });
         }
     }
     places
+}
+
+/// The numbers of every check, as they are after the decision.
+fn describe(
+    trials: &Trials<'_>,
+    lent: &mut Lent<'_>,
+    principals: &[Principal],
+    now: Moment,
+) -> Box<[LimitDetail]> {
+    let detail = |trial: &Trial<'_>| {
+        let record = lent.record(trial.record);
+        let at = record.find(trial.slot, trial.at, trial.rule);
+        LimitDetail {
+            limit: trial.limit.id,
+            mode: trial.mode,
+            principal: principals[trial.record],
+            retry_after: match trial.check {
+                Check::Within => None,
+                Check::Over { retry_after } => retry_after,
+            },
+            within: trial.check.is_within(),
+            usage: record.usage(at, trial.rule, now),
+        }
+    };
+    trials.iter().map(detail).collect()
 }

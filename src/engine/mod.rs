@@ -5,12 +5,19 @@
 
 mod binding;
 mod decide;
+mod keyed;
 mod names;
+mod queue;
 mod record;
+mod rules;
+mod subject;
+mod switch;
 mod table;
 mod ticket;
 
 pub use binding::Binding;
+pub use queue::QueuePlace;
+pub use switch::ModeOverride;
 pub use ticket::Ticket;
 
 use std::sync::Arc;
@@ -18,9 +25,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::facts::{ConnFacts, Facts, Outcome, ProtocolEvent};
-use crate::policy::Policy;
+use crate::policy::{LimitId, Policy};
 use crate::remedy::Decision;
+use crate::time::Moment;
+use decide::Terms;
+use keyed::KeyedHash;
 use names::CellNames;
+use switch::Switch;
 use table::Table;
 
 /// All bounded state behind the decisions. Cheap to clone; clones share the state.
@@ -28,6 +39,8 @@ use table::Table;
 pub struct Engine {
     table: Arc<Table>,
     names: Arc<Mutex<CellNames>>,
+    keyed: KeyedHash,
+    switch: Arc<Switch>,
 }
 
 /// Whether a new connection is taken.
@@ -50,9 +63,24 @@ pub struct StateStats {
 }
 
 impl Engine {
-    /// An engine whose records take at most `memory_bytes` together; at least one MiB.
+    /// An engine whose records take at most `memory_bytes` together; at least one MiB. It hashes what must not be
+    /// kept by a key of its own.
     pub fn new(memory_bytes: u64) -> Self {
-        Engine { table: Arc::new(Table::new(memory_bytes)), names: Arc::default() }
+        let random = |n: u64| ahash::RandomState::new().hash_one(n).to_ne_bytes();
+        let mut key = [0; 16];
+        key[..8].copy_from_slice(&random(0));
+        key[8..].copy_from_slice(&random(1));
+        Engine::with_key(memory_bytes, key)
+    }
+
+    /// The same, with a key that outlives the process: then what one process counted by hash, the next one finds.
+    pub fn with_key(memory_bytes: u64, key: [u8; 16]) -> Self {
+        Engine {
+            table: Arc::new(Table::new(memory_bytes)),
+            names: Arc::default(),
+            keyed: KeyedHash::new(key),
+            switch: Arc::default(),
+        }
     }
 
     /// Joins a policy to the state. Limits find the cells that limits of the same name and algorithm left, and
@@ -72,14 +100,39 @@ impl Engine {
     /// The ticket holds the request's place in limits of concurrency. Keep it until the response has ended, and
     /// hand it to [`observe`](Self::observe).
     pub fn admit(&self, binding: &Binding, facts: &Facts<'_>) -> (Decision, Ticket) {
-        let (decision, places) = decide::decide(&self.table, binding, facts);
-        (decision, Ticket::new(&self.table, facts.client, places))
+        self.decide(binding, facts, false)
     }
 
-    /// Ends a request: releases what its ticket holds. The outcome is for costs that are known only afterwards
-    /// and for detectors; there are none yet.
-    pub fn observe(&self, ticket: Ticket, _outcome: &Outcome) {
-        drop(ticket);
+    /// The same, and the decision has the numbers of every check even if the request is forwarded.
+    pub fn admit_in_detail(&self, binding: &Binding, facts: &Facts<'_>) -> (Decision, Ticket) {
+        self.decide(binding, facts, true)
+    }
+
+    fn decide(&self, binding: &Binding, facts: &Facts<'_>, details: bool) -> (Decision, Ticket) {
+        let mode = self.switch.mode(facts.at).unwrap_or(binding.policy().enforcement.mode);
+        let terms = Terms { binding, keyed: &self.keyed, mode, details };
+        let (decision, places) = decide::decide(&self.table, terms, facts);
+        (decision, Ticket::new(&self.table, places))
+    }
+
+    /// A place among the requests that wait for a limit; `None` when all are taken. Leave it by dropping it.
+    pub fn queue(&self, binding: &Binding, limit: LimitId) -> Option<QueuePlace> {
+        binding.queues.enter(limit, binding.policy().limit(limit).over)
+    }
+
+    /// Ends a request: releases what its ticket holds, and settles what it has cost.
+    pub fn observe(&self, ticket: Ticket, outcome: &Outcome) {
+        ticket.settle(outcome);
+    }
+
+    /// Overrides `[enforcement] mode`, from now on; `None` gives it back to the policy.
+    pub fn override_mode(&self, mode: Option<ModeOverride>) {
+        self.switch.set(mode);
+    }
+
+    /// The override in force.
+    pub fn mode_override(&self, now: Moment) -> Option<ModeOverride> {
+        self.switch.get(now)
     }
 
     /// Notes what happened on a connection without becoming a request. It is for the detectors of protocol

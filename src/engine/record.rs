@@ -1,7 +1,9 @@
 //! What is kept of one principal: the cells of the limits it has met.
 
 use super::names::SlotKey;
+use super::ticket::Place;
 use crate::limit::{Cell, Rule};
+use crate::remedy::Usage;
 use crate::time::Moment;
 
 /// What the allocator needs for one block, on top of what was asked for.
@@ -86,9 +88,15 @@ impl Record {
         }
     }
 
-    /// Gives back one request in flight.
-    pub(super) fn release(&mut self, key: SlotKey) {
-        if let Ok(at) = self.slots.binary_search_by_key(&key, |slot| slot.key) {
+    /// How much is used of the cell at a place.
+    pub(super) fn usage(&mut self, at: usize, _rule: &Rule, _now: Moment) -> Usage {
+        let _ = self.cell(at);
+        Usage::default()
+    }
+
+    /// Gives back one request in flight, which has spent so much.
+    pub(super) fn release(&mut self, place: &Place, _spent: u64, _at: Moment) {
+        if let Ok(at) = self.slots.binary_search_by_key(&place.slot, |slot| slot.key) {
             self.slots[at].cell.release();
             self.in_flight = self.in_flight.saturating_sub(1);
         }

@@ -1,23 +1,24 @@
-//! The bounded state: one record per client in sharded, scan-resistant caches, and one for everyone.
+//! The bounded state: one record per principal in sharded, scan-resistant caches, and one for everyone.
 //!
 //! A flood of keys that never return displaces only such keys: the eviction (quick_cache's S3-FIFO) prefers
 //! records that were met once. Records with requests in flight are pinned, so that no count is lost; there are
 //! at most as many of them as there are requests in flight, which the driver bounds by its connections.
 //!
-//! Locks: a client's shard first, then everyone's record; never two shards. Every decision holds all the locks
-//! of its principals for its whole duration, so decisions equal some serial order.
+//! Locks: the shards in ascending order, then everyone's record. Every decision holds all the locks of its
+//! principals for its whole duration, so decisions equal some serial order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ahash::RandomState;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use quick_cache::unsync::Cache;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
+use smallvec::SmallVec;
 
 use super::StateStats;
 use super::record::Record;
-use crate::facts::Client;
+use crate::facts::Principal;
 
 const SHARDS_MAX: u64 = 64;
 /// Small shards would each hold too few records for a fair choice of what to forget.
@@ -45,20 +46,23 @@ pub(super) struct Table {
     bytes_max: u64,
 }
 
-type Shard = Cache<Client, Record, HeapBytes, RandomState, PinInFlight>;
+type Shard = Cache<Principal, Record, HeapBytes, RandomState, PinInFlight>;
 
-/// The records that one decision works on, locked.
+/// The records that one decision works on, locked, in the order in which they were asked for.
 #[derive(Debug)]
-pub(super) struct Records<'a> {
-    pub(super) client: &'a mut Record,
-    pub(super) everyone: &'a mut Record,
+pub(super) struct Lent<'a> {
+    /// Taken out of the table for as long as their shards are locked.
+    records: SmallVec<[Record; 4]>,
+    everyone: Option<(usize, MutexGuard<'a, Record>)>,
 }
 
-/// Whose records a decision needs.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Needs {
-    pub(super) client: Option<Client>,
-    pub(super) everyone: bool,
+impl Lent<'_> {
+    pub(super) fn record(&mut self, at: usize) -> &mut Record {
+        match &mut self.everyone {
+            Some((everyone, record)) if *everyone == at => record,
+            _ => &mut self.records[at],
+        }
+    }
 }
 
 impl Table {
@@ -75,39 +79,52 @@ impl Table {
         Table { hasher, shards, everyone: Mutex::default(), evictions, bytes_max }
     }
 
-    /// Lends the records of a decision. The record of a new client is kept if it holds anything afterwards.
-    pub(super) fn with<R>(&self, needs: Needs, decide: impl FnOnce(Records<'_>) -> R) -> R {
-        let Some(client) = needs.client else {
-            return self.with_everyone(needs, &mut Record::default(), decide);
-        };
-        let mut shard = self.shard(client).lock();
-        if let Some(mut record) = shard.get_mut(&client) {
-            let heap_bytes = record.heap_bytes();
-            let answer = self.with_everyone(needs, &mut record, decide);
-            let grew = record.heap_bytes() > heap_bytes;
-            drop(record);
-            if grew {
-                trim(&mut shard);
-            }
-            return answer;
+    /// Lends the records of these principals, each named once. A new one is kept if it holds anything afterwards.
+    pub(super) fn with<R>(&self, principals: &[Principal], work: impl FnOnce(&mut Lent<'_>) -> R) -> R {
+        let mut numbers: SmallVec<[usize; 4]> =
+            principals.iter().filter(|p| **p != Principal::EVERYONE).map(|p| self.shard_of(*p)).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let mut shards: SmallVec<[(usize, MutexGuard<'_, Shard>); 4]> =
+            numbers.into_iter().map(|number| (number, self.shards[number].lock())).collect();
+        let mut lent = Lent { records: SmallVec::new(), everyone: None };
+        let mut weights: SmallVec<[Option<u64>; 4]> = SmallVec::new();
+        for (at, principal) in principals.iter().enumerate() {
+            let known = if *principal == Principal::EVERYONE {
+                lent.everyone = Some((at, self.everyone.lock()));
+                None
+            } else {
+                self.locked(&mut shards, *principal)
+                    .and_then(|shard| Some(std::mem::take(&mut *shard.get_mut(principal)?)))
+            };
+            weights.push(known.as_ref().map(Record::heap_bytes));
+            lent.records.push(known.unwrap_or_default());
         }
-        let mut record = Record::default();
-        let answer = self.with_everyone(needs, &mut record, decide);
-        if !record.is_empty() {
-            shard.insert(client, record);
+        let answer = work(&mut lent);
+        for ((principal, record), weight) in principals.iter().zip(lent.records).zip(weights) {
+            let Some(shard) = self.locked(&mut shards, *principal) else { continue };
+            let grew = weight.is_none_or(|weight| record.heap_bytes() > weight);
+            if weight.is_some() {
+                if let Some(mut place) = shard.peek_mut(principal) {
+                    *place = record;
+                }
+                if grew {
+                    trim(shard);
+                }
+            } else if !record.is_empty() {
+                shard.insert(*principal, record);
+            }
         }
         answer
     }
 
-    /// Lends the record of a client again, if it is still known, without counting that as a visit.
-    pub(super) fn revisit(&self, client: Client, f: impl FnOnce(&mut Record)) {
-        if let Some(mut record) = self.shard(client).lock().peek_mut(&client) {
+    /// Lends one record again, if it is still known, without counting that as a visit.
+    pub(super) fn revisit(&self, principal: Principal, f: impl FnOnce(&mut Record)) {
+        if principal == Principal::EVERYONE {
+            f(&mut self.everyone.lock());
+        } else if let Some(mut record) = self.shards[self.shard_of(principal)].lock().peek_mut(&principal) {
             f(&mut record);
         }
-    }
-
-    pub(super) fn revisit_everyone(&self, f: impl FnOnce(&mut Record)) {
-        f(&mut self.everyone.lock());
     }
 
     pub(super) fn stats(&self) -> StateStats {
@@ -125,30 +142,28 @@ impl Table {
         stats
     }
 
-    fn shard(&self, client: Client) -> &Mutex<Shard> {
+    fn shard_of(&self, principal: Principal) -> usize {
         // The middle bits: the cache inside the shard uses the others.
-        let hash = self.hasher.hash_one(client) >> 32;
-        let mask = self.shards.len() - 1;
-        &self.shards[usize::try_from(hash).unwrap_or(0) & mask]
+        let hash = self.hasher.hash_one(principal) >> 32;
+        usize::try_from(hash).unwrap_or(0) & (self.shards.len() - 1)
     }
 
-    fn with_everyone<R>(
+    fn locked<'s>(
         &self,
-        needs: Needs,
-        client: &mut Record,
-        decide: impl FnOnce(Records<'_>) -> R,
-    ) -> R {
-        if needs.everyone {
-            decide(Records { client, everyone: &mut self.everyone.lock() })
-        } else {
-            decide(Records { client, everyone: &mut Record::default() })
+        shards: &'s mut SmallVec<[(usize, MutexGuard<'_, Shard>); 4]>,
+        principal: Principal,
+    ) -> Option<&'s mut Shard> {
+        if principal == Principal::EVERYONE {
+            return None;
         }
+        let number = self.shard_of(principal);
+        shards.iter_mut().find(|(at, _)| *at == number).map(|(_, shard)| &mut **shard)
     }
 }
 
 /// Bytes that one record takes of the shard's arrays: an entry (key, record, and 16 for links and states) and its
 /// share of the index (at most 12), times the room for ghosts.
-const ENTRY_BYTES: u64 = (size_of::<Client>() + size_of::<Record>() + 16 + 12) as u64 * 5 / 4;
+const ENTRY_BYTES: u64 = (size_of::<Principal>() + size_of::<Record>() + 16 + 12) as u64 * 5 / 4;
 
 /// A shard whose arrays and records together stay within `bytes`. The arrays grow with use and never shrink, so
 /// their share is set apart: enough for the most records that the rest can hold.
@@ -184,8 +199,8 @@ fn trim(shard: &mut Shard) {
 #[derive(Clone, Debug)]
 struct HeapBytes;
 
-impl Weighter<Client, Record> for HeapBytes {
-    fn weight(&self, _client: &Client, record: &Record) -> u64 {
+impl Weighter<Principal, Record> for HeapBytes {
+    fn weight(&self, _principal: &Principal, record: &Record) -> u64 {
         record.heap_bytes()
     }
 }
@@ -196,14 +211,14 @@ struct PinInFlight {
     evictions: Arc<AtomicU64>,
 }
 
-impl Lifecycle<Client, Record> for PinInFlight {
+impl Lifecycle<Principal, Record> for PinInFlight {
     type RequestState = ();
 
-    fn is_pinned(&self, _client: &Client, record: &Record) -> bool {
+    fn is_pinned(&self, _principal: &Principal, record: &Record) -> bool {
         record.is_in_flight()
     }
 
-    fn on_evict(&self, _state: &mut (), _client: Client, _record: Record) {
+    fn on_evict(&self, _state: &mut (), _principal: Principal, _record: Record) {
         self.evictions.fetch_add(1, Ordering::Relaxed);
     }
 }

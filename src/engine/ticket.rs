@@ -2,46 +2,83 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::names::SlotKey;
 use super::table::Table;
-use crate::facts::{Client, PrincipalKind};
+use crate::facts::{Outcome, Principal};
+use crate::limit::Rule;
+use crate::policy::Cost;
+use crate::time::{Moment, nanos};
 
-/// What an admitted request holds until it ends. Dropping it releases the same, once.
+/// What an admitted request holds until it ends. Dropping it releases the same, once: of a cost that is known only
+/// afterwards, what was reserved is then taken for what was spent.
 ///
-/// A request that no concurrency limit counts holds nothing, and its ticket costs nothing.
+/// A request that nothing counts as in flight holds nothing, and its ticket costs nothing.
 #[derive(Debug, Default)]
 #[must_use]
 pub struct Ticket {
-    held: Option<Held>,
+    held: Option<Box<Held>>,
 }
 
 #[derive(Debug)]
 struct Held {
     table: Arc<Table>,
-    client: Client,
     places: Places,
 }
 
-/// The cells in which a request counts as in flight.
-pub(super) type Places = SmallVec<[(PrincipalKind, SlotKey); 2]>;
+/// The cells in which a request counts as in flight; most requests have none, and then nothing is allocated.
+pub(super) type Places = Vec<Place>;
+
+/// One cell in which a request counts as in flight.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) principal: Principal,
+    pub(super) slot: SlotKey,
+    #[expect(dead_code, reason = "for costs that are settled")]
+    pub(super) rule: Rule,
+    pub(super) cost: Cost,
+    pub(super) reserved: u64,
+    pub(super) since: Moment,
+}
 
 impl Ticket {
-    pub(super) fn new(table: &Arc<Table>, client: Client, places: Places) -> Self {
-        let held = (!places.is_empty()).then(|| Held { table: Arc::clone(table), client, places });
+    pub(super) fn new(table: &Arc<Table>, places: Places) -> Self {
+        let held = (!places.is_empty()).then(|| Box::new(Held { table: Arc::clone(table), places }));
         Ticket { held }
+    }
+
+    /// Ends the request with what it has cost.
+    pub(super) fn settle(mut self, outcome: &Outcome) {
+        if let Some(held) = self.held.take() {
+            held.end(|place| (place.cost_of(outcome), outcome.at));
+        }
+    }
+}
+
+impl Held {
+    fn end(&self, spent: impl Fn(&Place) -> (u64, Moment)) {
+        for place in &self.places {
+            let (spent, at) = spent(place);
+            self.table.revisit(place.principal, |record| record.release(place, spent, at));
+        }
+    }
+}
+
+impl Place {
+    fn cost_of(&self, outcome: &Outcome) -> u64 {
+        match self.cost {
+            Cost::Requests => 1,
+            Cost::RequestBytes => outcome.request_bytes,
+            Cost::ResponseBytes => outcome.response_bytes,
+            Cost::Bytes => outcome.request_bytes.saturating_add(outcome.response_bytes),
+            Cost::UpstreamTime => nanos(outcome.upstream_time),
+        }
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let Some(Held { table, client, places }) = self.held.take() else { return };
-        for (principal, slot) in places {
-            match principal {
-                PrincipalKind::Client => table.revisit(client, |record| record.release(slot)),
-                _ => table.revisit_everyone(|record| record.release(slot)),
-            }
+        if let Some(held) = self.held.take() {
+            held.end(|place| (place.reserved, place.since));
         }
     }
 }

@@ -70,6 +70,8 @@ pub struct Facts<'a> {
     pub who: &'a Who,
     /// The body's length, where the head gave it.
     pub request_bytes: Option<u64>,
+    /// How long it has waited for a limit already.
+    pub waited: Duration,
 }
 
 /// Who wrote the response.

@@ -63,6 +63,7 @@ pub struct Principal {
 impl Principal {
     pub const EVERYONE: Principal = Principal { kind: PrincipalKind::Everyone, id: [0; 2] };
 
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
     pub const fn new(kind: PrincipalKind, id: u128) -> Self {
         Principal { kind, id: [(id >> 64) as u64, id as u64] }
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
@@ -10,6 +11,7 @@ use http::{Method, Request, Response, StatusCode, Uri, Version, request, respons
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
+use tokio::time::sleep;
 
 use super::client_io::{BodyEnd, Head};
 use super::connection::Conn;
@@ -27,7 +29,7 @@ use crate::logs::access::{AccessRecord, RequestFields, RequestText};
 use crate::metrics::RequestDecision;
 use crate::policy::path::{self, PathFault};
 use crate::policy::{Policy, Route, RouteId, host};
-use crate::remedy::{Refusal, Verdict};
+use crate::remedy::{Delay, Refusal, Verdict};
 use crate::time::WallTime;
 
 /// Answers one request that hyper read, or the stand-in for one that was refused before hyper saw it.
@@ -123,19 +125,14 @@ async fn pass(
         host: &host,
         headers: &parts.headers,
         who: Who::ANYONE,
-        request_bytes: None,
+        request_bytes: body.size_hint().exact(),
+        waited: Duration::ZERO,
     };
-    admit(exchange, &facts)?;
+    admit(exchange, facts).await?;
 
     // Forward: what ends here is removed, what weir knows is written.
     let bytes_max = body_limit(policy, route, &body)?;
-    let hop = headers::strip_hop_by_hop(&mut parts.headers);
-    let upgrade = hop.upgrade.as_ref().is_some_and(upgrade::is_passed_on);
-    let hop = headers::HopByHop { upgrade: hop.upgrade.filter(|_| upgrade), ..hop };
-    forwarded::rewrite(&mut parts.headers, &exchange.conn.hop, client);
-    headers::write_via(&mut parts.headers, parts.version);
-    headers::write_hop_by_hop(&mut parts.headers, hop);
-    parts.headers.insert(X_REQUEST_ID, exchange.request_id.clone());
+    let upgrade = rewrite_head(exchange, parts, client);
     parts.uri = target;
     let on_upgrade = if upgrade { parts.extensions.remove::<OnUpgrade>() } else { None };
 
@@ -156,6 +153,18 @@ async fn pass(
         }
         _ => Ok(Passed::Answer(answer)),
     }
+}
+
+/// Writes the head as the app will see it. Returns whether it asks for an upgrade that is passed on.
+fn rewrite_head(exchange: &Exchange, parts: &mut request::Parts, client: IpAddr) -> bool {
+    let hop = headers::strip_hop_by_hop(&mut parts.headers);
+    let upgrade = hop.upgrade.as_ref().is_some_and(upgrade::is_passed_on);
+    let hop = headers::HopByHop { upgrade: hop.upgrade.filter(|_| upgrade), ..hop };
+    forwarded::rewrite(&mut parts.headers, &exchange.conn.hop, client);
+    headers::write_via(&mut parts.headers, parts.version);
+    headers::write_hop_by_hop(&mut parts.headers, hop);
+    parts.headers.insert(X_REQUEST_ID, exchange.request_id.clone());
+    upgrade
 }
 
 /// The id from a trusted proxy, else a new one. It takes the place of what the client sent when the request goes on.
@@ -243,15 +252,31 @@ fn identify<'a>(policy: &Policy, parts: &'a request::Parts, target: &'a Uri) -> 
 }
 
 /// Asks the engine, and carries out what it says.
-fn admit(exchange: &mut Exchange, facts: &Facts<'_>) -> Result<(), Stop> {
-    let (decision, ticket) = exchange.shared().engine.admit(&exchange.live.binding, facts);
-    exchange.ticket = Some(ticket);
-    for check in &decision.checks {
-        exchange.live.metrics.limit_check(check);
-    }
-    match decision.verdict {
-        Verdict::Forward => Ok(()),
-        Verdict::Refuse(refusal) => Err(refuse(exchange, refusal)),
+async fn admit(exchange: &mut Exchange, mut facts: Facts<'_>) -> Result<(), Stop> {
+    let mut place = None;
+    loop {
+        let (decision, ticket) = exchange.shared().engine.admit(&exchange.live.binding, &facts);
+        if let Verdict::Delay(delay) = decision.verdict {
+            place = place.or_else(|| exchange.shared().engine.queue(&exchange.live.binding, delay.limit));
+            if place.is_some() {
+                sleep(delay.wait).await;
+                facts.at = exchange.clock().now();
+                facts.waited = facts.at.since(exchange.started);
+                continue;
+            }
+        }
+        exchange.ticket = Some(ticket);
+        for check in &decision.checks {
+            exchange.live.metrics.limit_check(check);
+        }
+        return match decision.verdict {
+            Verdict::Forward => Ok(()),
+            Verdict::Refuse(refusal) => Err(refuse(exchange, refusal)),
+            // Too many wait already.
+            Verdict::Delay(Delay { limit, wait }) => {
+                Err(refuse(exchange, Refusal { limit, retry_after: Some(wait) }))
+            }
+        };
     }
 }
 

@@ -152,6 +152,7 @@ pub(crate) fn get(number: u32, at_ns: u64) -> Facts<'static> {
         headers: headers(),
         who: Who::ANYONE,
         request_bytes: None,
+        waited: Duration::ZERO,
     }
 }
 
