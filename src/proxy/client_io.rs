@@ -15,11 +15,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::alarm::Alarm;
 use super::head::{Fault, Fed, HeadLimits, HeadTap, Phase, Then};
-use super::write;
+use super::outbox::Socket;
 use crate::clock::Clock;
 use crate::metrics::{Metrics, Timeout};
 use crate::policy::Timeouts;
@@ -172,7 +171,7 @@ impl ClientSide {
 /// The socket behind hyper's server.
 #[derive(Debug)]
 pub struct ClientIo {
-    stream: TcpStream,
+    stream: Socket,
     side: Arc<ClientSide>,
     clock: Clock,
     metrics: Metrics,
@@ -212,7 +211,7 @@ struct Linger {
 
 impl ClientIo {
     pub fn new(
-        stream: TcpStream,
+        stream: Socket,
         side: Arc<ClientSide>,
         clock: Clock,
         metrics: Metrics,
@@ -443,7 +442,7 @@ impl AsyncWrite for ClientIo {
         if me.poll_settle_interim(cx)?.is_pending() {
             return me.poll_write_overdue(cx);
         }
-        match write::poll_write(&mut me.stream, cx, bufs) {
+        match Pin::new(&mut me.stream).poll_write_vectored(cx, bufs) {
             Poll::Pending => me.poll_write_overdue(cx),
             done @ Poll::Ready(_) => {
                 me.write_since = None;
@@ -462,13 +461,21 @@ impl AsyncWrite for ClientIo {
         if me.side.has_interim.load(Ordering::Acquire) && me.poll_interim(cx)?.is_pending() {
             return me.poll_write_overdue(cx);
         }
-        Poll::Ready(Ok(()))
+        match Pin::new(&mut me.stream).poll_flush(cx) {
+            Poll::Pending => me.poll_write_overdue(cx),
+            done @ Poll::Ready(_) => {
+                me.write_since = None;
+                done
+            }
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let me = self.get_mut();
         if me.linger.is_none() {
-            ready!(Pin::new(&mut me.stream).poll_shutdown(cx))?;
+            if Pin::new(&mut me.stream).poll_shutdown(cx)?.is_pending() {
+                return me.poll_write_overdue(cx);
+            }
             if !me.may_have_unread_input() {
                 return Poll::Ready(Ok(()));
             }

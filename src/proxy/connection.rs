@@ -21,6 +21,7 @@ use super::alarm::Alarm;
 use super::client_io::{ClientIo, ClientSide};
 use super::forwarded::{Hop, Scheme};
 use super::head::HeadLimits;
+use super::outbox::{Peer, Socket};
 use super::respond::Accept;
 use super::response_body::ResponseBody;
 use super::serve::serve;
@@ -115,6 +116,7 @@ pub fn start(
     };
     let headers_max = http.header_count_max.max(HYPER_HEADERS_DEFAULT);
     let side = Arc::new(ClientSide::new(limits, now));
+    let stream = Socket::new(stream, Peer::Client);
     let io = ClientIo::new(stream, Arc::clone(&side), shared.clock, shared.metrics.clone(), policy.timeouts);
     let conn =
         Arc::new(Conn::open(Arc::clone(shared), Arc::clone(listener), side, peer, worker, Arc::clone(open)));

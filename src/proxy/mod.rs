@@ -29,6 +29,7 @@ pub mod interim;
 pub mod lifecycle;
 pub mod listener;
 pub mod notices;
+mod outbox;
 pub mod request_body;
 pub mod request_id;
 pub mod respond;
@@ -37,7 +38,6 @@ pub mod serve;
 pub mod upgrade;
 pub mod upstream;
 pub mod worker;
-mod write;
 
 use std::io;
 use std::net::SocketAddr;

@@ -13,6 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::Shared;
 use super::connection::{self, OpenConnections};
 use super::lifecycle::Stage;
+use super::outbox;
 use super::upstream::check;
 use crate::policy::Listener;
 
@@ -49,6 +50,7 @@ impl Worker {
 
 async fn run(index: usize, shared: Arc<Shared>, acceptors: Vec<(Acceptor, Arc<Listener>)>) {
     let open = Arc::clone(&shared.open);
+    tokio::spawn(outbox::send_each_turn());
     tokio::spawn(sweep(index, Arc::clone(&shared)));
     if index == 0 {
         tokio::spawn(check_health(Arc::clone(&shared)));

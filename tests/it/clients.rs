@@ -142,6 +142,22 @@ fn a_client_that_takes_nothing_times_out() {
     weir.await_metric("weir_requests_in_flight", &[], 0);
 }
 
+/// Nor does one that takes none of many small ones, whose pieces weir counts as written before the kernel takes them.
+#[test]
+fn a_client_that_takes_no_answer_times_out() {
+    let origin = RawOrigin::scripted(|conn| {
+        let body = "x".repeat(4000);
+        while conn.read_request().is_some() {
+            conn.answer(&body);
+        }
+    });
+    let weir = Weir::start(&Config::to(&origin).section("[timeouts]\nbody_progress = \"300ms\""));
+    let mut client = weir.connect();
+    client.send(GET.repeat(10_000));
+    weir.await_metric("weir_timeouts_total", &[("timeout", "body_progress")], 1);
+    weir.await_metric("weir_connections_open", &[], 0);
+}
+
 /// An idle connection ends without a word, before its first request as well as between requests.
 #[test]
 fn idle_connections_end() {

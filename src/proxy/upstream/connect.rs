@@ -13,11 +13,11 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::connection::Connection;
-use super::io::ServerIo;
 use super::server::Server;
 use crate::metrics::UpstreamMetrics;
 use crate::policy::ServerAddress;
 use crate::proxy::listener::keepalive;
+use crate::proxy::outbox::{Peer, Socket};
 
 /// Why no connection could be made. Every case is the upstream's fault, or the way to it.
 #[derive(Debug, thiserror::Error)]
@@ -58,8 +58,9 @@ pub async fn connect(
 ) -> Result<Connection, ConnectError> {
     let stream =
         timeout(within, open(server.address())).await.map_err(|_| ConnectError::TimedOut(within))??;
-    let (sender, driver) =
-        http1::handshake(TokioIo::new(ServerIo(stream))).await.map_err(ConnectError::Handshake)?;
+    let (sender, driver) = http1::handshake(TokioIo::new(Socket::new(stream, Peer::Server)))
+        .await
+        .map_err(ConnectError::Handshake)?;
     Ok(Connection::new(sender, Box::pin(driver.with_upgrades()), server.count_open(), Arc::clone(counters)))
 }
 

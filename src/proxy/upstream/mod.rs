@@ -10,7 +10,6 @@ pub mod connect;
 pub mod connection;
 pub mod gate;
 pub mod health;
-mod io;
 pub mod pool;
 pub mod server;
 
