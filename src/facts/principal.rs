@@ -1,5 +1,7 @@
 //! Principals: who a request is charged to.
 
+use sha2::{Digest as _, Sha256};
+
 use super::Client;
 
 /// What kind of somebody a principal is.
@@ -68,6 +70,14 @@ impl Principal {
         Principal { kind, id: [(id >> 64) as u64, id as u64] }
     }
 
+    /// The account that the operator calls `id`: the same after a restart and on every machine. An id is no secret, but
+    /// the app may take it from people, hence a hash that nobody can find two ids for.
+    pub fn account(id: &str) -> Self {
+        let hash = Sha256::digest(id.as_bytes());
+        let first = hash.iter().take(16).fold(0, |id, byte| id << 8 | u128::from(*byte));
+        Principal::new(PrincipalKind::Account, first)
+    }
+
     pub const fn kind(self) -> PrincipalKind {
         self.kind
     }
@@ -80,5 +90,20 @@ impl Principal {
 impl From<Client> for Principal {
     fn from(client: Client) -> Self {
         Principal::new(PrincipalKind::Client, client.as_bits())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Promise: an account is the same principal in every run: the first half of the SHA-256 of its id.
+    /// `printf %s acme | sha256sum`.
+    #[test]
+    fn an_account_is_its_id() {
+        let acme = Principal::account("acme");
+        assert_eq!(acme.kind(), PrincipalKind::Account);
+        assert_eq!(acme.id(), 0x822b_33ad_87c1_48a0_a20a_5ba7_cd5e_bcaa);
+        assert_ne!(acme, Principal::account("Acme"));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Bound, LimitId};
-use crate::facts::Account;
+use crate::facts::{Account, Principal};
 
 /// Index of [`Policy::terms`](super::Policy::terms): a plan and an agreement that some account has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -76,6 +76,16 @@ impl Accounts {
     /// The account whose credential has this SHA-256.
     pub fn with_credential(&self, sha256: &[u8; 32]) -> Option<&Account> {
         self.by_credential.get(sha256).and_then(|at| self.list.get(usize::try_from(*at).ok()?))
+    }
+
+    /// The account of this id, as the app or a verified token names it: also one that is not in the file, with the
+    /// terms of its agreement if it has one.
+    pub fn named(&self, id: &Arc<str>) -> Account {
+        self.with_id(id).cloned().unwrap_or_else(|| Account {
+            id: Arc::clone(id),
+            principal: Principal::account(id),
+            terms: self.agreements.get(id).copied().unwrap_or_default(),
+        })
     }
 
     pub fn with_id(&self, id: &str) -> Option<&Account> {
