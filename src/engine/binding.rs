@@ -158,7 +158,7 @@ fn bind(
     Some(BoundLimit {
         id,
         rules: rules.clone(),
-        subject: Subject::of(&limit.key, policy.network),
+        subject: Subject::of(&limit.key, policy.network.prefix),
         cost: limit.cost,
         weight: if algorithm == Algorithm::Concurrency { 1 } else { u64::from(route.weight.get()) },
         mode: limit.mode,
