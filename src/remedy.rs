@@ -5,7 +5,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::facts::Principal;
-use crate::policy::LimitId;
+use crate::policy::{LimitId, TermsId};
 
 /// Whether something is upheld or only watched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -52,6 +52,8 @@ pub struct LimitCheck {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitDetail {
     pub limit: LimitId,
+    /// Whose numbers it had: the limit's own where these terms say nothing of it.
+    pub terms: TermsId,
     pub mode: Mode,
     /// Whose cell it was.
     pub principal: Principal,

@@ -9,7 +9,7 @@ use super::table::{Lent, Table};
 use super::ticket::{Place, Places};
 use crate::facts::{Facts, Principal};
 use crate::limit::{Check, Rule};
-use crate::policy::Over;
+use crate::policy::{Over, TermsId};
 use crate::remedy::{Decision, Delay, LimitCheck, LimitDetail, Mode, Refusal, Verdict};
 use crate::time::Moment;
 
@@ -71,6 +71,7 @@ type Trials<'a> = SmallVec<[Trial<'a>; 10]>;
 #[derive(Debug)]
 struct Trial<'a> {
     limit: &'a BoundLimit,
+    terms: TermsId,
     rule: &'a Rule,
     cost: u64,
     slot: SlotKey,
@@ -89,13 +90,12 @@ impl<'a> Asked<'a> {
         for limit in binding.applicable(facts) {
             let mode = binding.mode(limit, facts).at_most(ceiling);
             for charged in limit.subject.charges(facts, keyed) {
-                let rule = match charged.terms {
-                    Some(terms) => limit.rules.of(terms),
-                    None => limit.rules.for_request(facts),
-                };
+                let terms = charged.terms.unwrap_or_else(|| limit.rules.terms_of(facts));
+                let rule = limit.rules.of(terms);
                 let record = self.record_of(charged.principal);
                 self.trials.push(Trial {
                     limit,
+                    terms,
                     rule,
                     cost: limit.cost_at_admission(facts),
                     slot: limit.slot(facts),
@@ -194,6 +194,7 @@ fn describe(
         let at = record.find(trial.slot, trial.at, trial.rule);
         LimitDetail {
             limit: trial.limit.id,
+            terms: trial.terms,
             mode: trial.mode,
             principal: principals[trial.record],
             retry_after: match trial.check {

@@ -39,14 +39,14 @@ impl Rules {
         &self.numbers(terms).rule
     }
 
-    /// For whoever asks: of several accounts, the stricter.
-    pub(super) fn for_request(&self, facts: &Facts<'_>) -> &Rule {
+    /// Whose numbers hold for whoever asks: of several accounts, the stricter.
+    pub(super) fn terms_of(&self, facts: &Facts<'_>) -> TermsId {
         if self.others.is_empty() {
-            return &self.own.rule;
+            return TermsId::NONE;
         }
-        let theirs = facts.who.accounts.iter().map(|Account { terms, .. }| self.numbers(*terms));
-        let strictest = theirs.min_by(|a, b| a.generosity.total_cmp(&b.generosity));
-        &strictest.unwrap_or(&self.own).rule
+        let generosity = |terms: TermsId| self.numbers(terms).generosity;
+        let theirs = facts.who.accounts.iter().map(|Account { terms, .. }| *terms);
+        theirs.min_by(|a, b| generosity(*a).total_cmp(&generosity(*b))).unwrap_or_default()
     }
 
     fn numbers(&self, terms: TermsId) -> &Numbers {
