@@ -4,18 +4,30 @@
 mod bounds;
 #[path = "engine_props/cells.rs"]
 mod cells;
+#[path = "engine_props/delay.rs"]
+mod delay;
+#[path = "engine_props/details.rs"]
+mod details;
+#[path = "engine_props/history.rs"]
+mod history;
+#[path = "engine_props/matching.rs"]
+mod matching;
 #[path = "engine_props/model.rs"]
 mod model;
 #[path = "engine_props/policy.rs"]
 mod policy;
 #[path = "engine_props/reload.rs"]
 mod reload;
+#[path = "engine_props/switch.rs"]
+mod switch;
 #[path = "engine_props/threads.rs"]
 mod threads;
 #[path = "engine_props/tickets.rs"]
 mod tickets;
 #[path = "engine_props/together.rs"]
 mod together;
+#[path = "engine_props/who.rs"]
+mod who;
 
 use proptest::prelude::ProptestConfig;
 use proptest::test_runner::RngSeed;

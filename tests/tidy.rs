@@ -315,10 +315,13 @@ mod of_tidy_itself {
     /// Promise: no spelling of an import hides an arrow.
     #[test]
     fn imports_are_seen_in_every_form() {
-        let text =
-            "use crate::{time::Moment, policy};\nuse super::super::proxy::Pool;\nlet x = crate::admin::y();";
+        let text = "use crate::{time::Moment, policy};\nuse super::super::proxy::Pool;\nuse crate::facts::{Facts, Who};\n\
+                    use crate::remedy::*;\nlet x = crate::admin::y();";
         let source = Source::new("src/engine/state.rs".into(), text.into());
         let seen: Vec<String> = arrows::imports(&source).into_iter().map(|import| import.path).collect();
-        assert_eq!(seen, ["time::Moment", "policy", "admin::y", "proxy::Pool"]);
+        assert_eq!(
+            seen,
+            ["time::Moment", "policy", "facts::Facts", "facts::Who", "remedy", "admin::y", "proxy::Pool"]
+        );
     }
 }

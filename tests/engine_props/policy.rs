@@ -5,14 +5,14 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use http::{HeaderMap, Method};
-use weir::facts::{Client, Facts, Who};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use weir::facts::{Account, Client, Facts, Principal, PrincipalKind, Who};
 use weir::policy::path::PathRules;
 use weir::policy::template::Template;
 use weir::policy::{
-    Bound, ClauseId, ClientPrefix, Cost, Ejection, Enforcement, Exempt, HttpLimits, Limit, LimitKey, Listen,
-    Log, Match, Over, Policy, Priority, Queue, Retry, Route, RouteId, Shutdown, State, Terms, Timeouts,
-    Upstream, UpstreamId, WhoPart,
+    Bound, ClauseId, ClientPrefix, Cost, Ejection, Enforcement, Exempt, HttpLimits, Layer, Limit, LimitId,
+    LimitKey, Listen, Log, Match, Over, Override, Policy, Priority, Queue, Retry, Route, RouteId, Shutdown,
+    State, Terms, TermsId, Timeouts, Upstream, UpstreamId, WhoPart,
 };
 use weir::remedy::Mode;
 use weir::time::Moment;
@@ -164,4 +164,48 @@ fn headers() -> &'static HeaderMap {
 /// A policy as the engine takes it.
 pub(crate) fn limits(limits: Vec<Limit>) -> Arc<Policy> {
     Arc::new(policy(limits))
+}
+
+/// An enforced limit on these parts together.
+pub(crate) fn keyed(name: &str, who: &[WhoPart], bound: Bound) -> Limit {
+    let mut limit = per_client(name, bound);
+    limit.key.who = who.to_vec();
+    limit
+}
+
+/// Terms under which the first limits have these numbers, in order; `None`: the limit's own.
+pub(crate) fn terms(plan: Option<&str>, bounds: &[Option<Bound>]) -> Terms {
+    let layer = if plan.is_some() { Layer::Plan } else { Layer::Agreement };
+    let numbers = (0..).map(LimitId).zip(bounds);
+    let overrides = numbers
+        .filter_map(|(limit, bound)| bound.map(|bound| Override { limit, bound, layer, overridden: None }));
+    Terms { plan: plan.map(Arc::from), overrides: overrides.collect(), ..Terms::default() }
+}
+
+/// A request of these accounts, each with the number of its terms.
+pub(crate) fn accounts(of: &[(&str, u32)]) -> Who {
+    let account = |(id, terms): &(&str, u32)| Account {
+        id: Arc::from(*id),
+        principal: Principal::account(id),
+        terms: TermsId(*terms),
+    };
+    Who { accounts: of.iter().map(account).collect(), ..Who::default() }
+}
+
+/// A request with this credential, which nobody has.
+pub(crate) fn stranger(credential: u128) -> Who {
+    Who { unknown: Some(Principal::new(PrincipalKind::Credential, credential)), ..Who::default() }
+}
+
+/// The same with a session.
+pub(crate) fn in_session(who: Who, session: u128) -> Who {
+    Who { session: Some(Principal::new(PrincipalKind::Session, session)), ..who }
+}
+
+/// Header fields in this order.
+pub(crate) fn fields(of: &[(&'static str, &str)]) -> HeaderMap {
+    let field = |(name, value): &(&'static str, &str)| {
+        (HeaderName::from_static(name), HeaderValue::from_str(value).expect("a field value"))
+    };
+    of.iter().map(field).collect()
 }

@@ -80,7 +80,7 @@ pub(crate) fn imports(source: &Source) -> Vec<Import> {
 fn expand(source: &Source, at: usize, from: usize, found: &mut Vec<Import>) {
     let code = &source.shipped;
     if !code[from..].starts_with('{') {
-        found.push(Import { at, path: two_names(&code[from..]) });
+        found.extend(paths(&code[from..]).into_iter().map(|path| Import { at, path }));
         return;
     }
     let end = behind_bracket(code, from).unwrap_or(code.len());
@@ -91,10 +91,8 @@ fn expand(source: &Source, at: usize, from: usize, found: &mut Vec<Import>) {
         match c {
             '{' => depth += 1,
             ',' | '}' if depth == 0 => {
-                let path = two_names(code[item..here].trim_start());
-                if !path.is_empty() {
-                    found.push(Import { at, path });
-                }
+                let paths = paths(code[item..here].trim_start()).into_iter();
+                found.extend(paths.filter(|path| !path.is_empty()).map(|path| Import { at, path }));
                 item = here + 1;
             }
             '}' => depth -= 1,
@@ -103,13 +101,19 @@ fn expand(source: &Source, at: usize, from: usize, found: &mut Vec<Import>) {
     }
 }
 
-/// The first two names of a path: `policy::RouteId`; one where it ends or opens a group.
-fn two_names(code: &str) -> String {
+/// The first two names of a path, `policy::RouteId`, or of each path of a group behind the first name. One name where
+/// no other follows.
+fn paths(code: &str) -> Vec<String> {
     let first = name_at(code);
-    match code[first.len()..].strip_prefix("::").map(name_at) {
-        Some(second) if !second.is_empty() => format!("{first}::{second}"),
-        _ => first.to_owned(),
-    }
+    let behind = code[first.len()..].strip_prefix("::").unwrap_or_default();
+    let group = behind_bracket(behind, 0).filter(|_| behind.starts_with('{'));
+    let names: Vec<&str> = match group {
+        Some(end) => behind[1..end - 1].split(',').map(|path| name_at(path.trim_start())).collect(),
+        None => vec![name_at(behind)],
+    };
+    let names = names.into_iter().filter(|name| !name.is_empty());
+    let paths: Vec<String> = names.map(|second| format!("{first}::{second}")).collect();
+    if paths.is_empty() { vec![first.to_owned()] } else { paths }
 }
 
 impl Row {
