@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::Check;
+use super::{Check, Status};
 
 /// At most this many requests at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,10 @@ pub struct ConcurrencyCell {
 impl ConcurrencyCell {
     pub fn check(self, rule: &ConcurrencyRule) -> Check {
         if self.in_flight < rule.requests.get() { Check::Within } else { Check::Over { retry_after: None } }
+    }
+
+    pub fn status(self, rule: &ConcurrencyRule) -> Status {
+        Status::new(rule.requests.get().into(), self.in_flight.into(), None)
     }
 
     pub fn charge(&mut self) {

@@ -3,7 +3,8 @@
 //!
 //! governor keeps one number, the theoretical arrival time: when everything taken so far would have been paid
 //! off at the steady rate. It reads and replaces that number through a `StateStore`, and the time through a
-//! `Clock`; both are given to it for one call, so a check is the same call that stores nothing.
+//! `Clock`; both are given to it for one call, so a check is the same call that stores nothing. It adds and
+//! multiplies unchecked: of its four terms, each at most `HORIZON`, no sum overflows.
 
 use std::cell;
 use std::num::{NonZeroU32, NonZeroU64};
@@ -15,12 +16,10 @@ use governor::nanos::Nanos;
 use governor::state::{NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 
-use super::Check;
-use crate::time::{Moment, nanos};
-
-/// 73 years in nanoseconds. governor adds and multiplies unchecked: no sum of its four terms, each at most this,
-/// overflows.
-const HORIZON: u64 = 1 << 61;
+use super::instant::{HORIZON, instant, to_unix};
+use super::saved::SavedGcra;
+use super::{Check, Status};
+use crate::time::{Moment, WallTime, nanos};
 
 /// So many units per window, evenly paced, and a burst at once: at most units + burst in any window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,13 +62,37 @@ impl GcraCell {
         }
     }
 
+    /// What does not fit is owed all the same.
     pub fn charge(&mut self, rule: &GcraRule, cost: u64) {
-        let answer = self.measure(rule, cost, Keep::Charge);
-        debug_assert_eq!(answer, Answer::Fits, "charged what does not fit");
+        if self.measure(rule, cost, Keep::Charge) != Answer::Fits {
+            let owed = self.paid_off.max(self.seen).saturating_add(cost.saturating_mul(rule.interval));
+            self.paid_off = owed.min(HORIZON);
+        }
+    }
+
+    /// Of the burst: that is all there is to be had at once.
+    pub fn status(&mut self, rule: &GcraRule, now: Moment) -> Status {
+        self.advance(rule, now);
+        let owed = self.paid_off.saturating_sub(self.seen);
+        let reset = Moment::from_nanos(self.paid_off).since(now);
+        Status::new(rule.quota.burst_size().get().into(), owed.div_ceil(rule.interval), Some(reset))
     }
 
     pub const fn is_idle(self, now: Moment) -> bool {
         self.paid_off <= now.as_nanos()
+    }
+
+    pub(super) fn save(&self, origin: WallTime) -> SavedGcra {
+        let paid_off = instant(Moment::from_nanos(self.paid_off));
+        SavedGcra { paid_off_unix_ns: to_unix(paid_off, origin), interval_ns: self.interval }
+    }
+
+    /// Nothing where all is paid off by now. What a clock that was set back has moved far into the future stays
+    /// owed: a cell does not know by how much.
+    pub(super) fn restore(saved: SavedGcra, origin: WallTime) -> Option<Self> {
+        let paid_off = saved.paid_off_unix_ns.saturating_sub(origin.unix_ms.saturating_mul(1_000_000));
+        let cell = GcraCell { paid_off: paid_off.min(HORIZON), interval: saved.interval_ns, seen: 0 };
+        (paid_off > 0).then_some(cell)
     }
 
     /// Moves to `now`, never backwards, and keeps what is owed in units when the pace has changed.

@@ -4,14 +4,30 @@
 //! is passed to every call and never kept, so that new numbers take effect at once and refill nothing.
 //!
 //! [`Cell::check`] asks, [`Cell::charge`] takes. They are apart because all limits of a request are one
-//! decision: what one of them refuses must cost nothing in the others.
+//! decision: what one of them refuses must cost nothing in the others. A charge of requests in flight is given
+//! back by [`Cell::release`], one of costs known only afterwards is paid by [`Cell::settle`].
+//!
+//! New cells and checks allocate nothing; a cell's [`heap_bytes`](Cell::heap_bytes) grow only when it is charged
+//! or settled.
 
+mod calendar;
 mod concurrency;
+mod debt;
 mod gcra;
+mod instant;
+mod memory;
+mod quota;
+mod saved;
 mod sliding;
 
 pub use concurrency::{ConcurrencyCell, ConcurrencyRule};
+pub use debt::{
+    DebtCell, DebtRule, Ledger, MonthDebt, MonthRule, PacedDebt, PacedRule, WindowDebt, WindowRule,
+};
 pub use gcra::{GcraCell, GcraRule};
+pub use memory::allocated;
+pub use quota::{QuotaCell, QuotaRule};
+pub use saved::{SavedCell, SavedDebt, SavedGcra, SavedMonth, SavedPaced, SavedWindow};
 pub use sliding::{SlidingCell, SlidingRule};
 
 use std::time::Duration;
@@ -24,14 +40,22 @@ pub enum Rule {
     Sliding(SlidingRule),
     Gcra(GcraRule),
     Concurrency(ConcurrencyRule),
+    Quota(QuotaRule),
+    WindowDebt(DebtRule<WindowRule>),
+    PacedDebt(DebtRule<PacedRule>),
+    MonthDebt(DebtRule<MonthRule>),
 }
 
 /// What one principal has used of one limit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Cell {
     Sliding(SlidingCell),
     Gcra(GcraCell),
     Concurrency(ConcurrencyCell),
+    Quota(QuotaCell),
+    WindowDebt(DebtCell<WindowDebt>),
+    PacedDebt(DebtCell<PacedDebt>),
+    MonthDebt(DebtCell<MonthDebt>),
 }
 
 /// Whether a charge would fit.
@@ -51,6 +75,26 @@ impl Check {
     }
 }
 
+/// How a cell stands, for people and for `RateLimit` fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// N; of paced limits the burst, and of concurrency the places.
+    pub limit: u64,
+    /// Units that are away: taken, spent and owed, or held in flight. More than `limit` where debts are, or where
+    /// the limit was lowered.
+    pub used: u64,
+    /// Units that would fit now.
+    pub remaining: u64,
+    /// Until all units are back, if nobody uses the cell; `None` while that waits for requests in flight.
+    pub reset_after: Option<Duration>,
+}
+
+impl Status {
+    const fn new(limit: u64, used: u64, reset_after: Option<Duration>) -> Self {
+        Status { limit, used, remaining: limit.saturating_sub(used), reset_after }
+    }
+}
+
 impl Cell {
     /// A cell of which nothing is used.
     pub fn new(rule: &Rule) -> Self {
@@ -58,10 +102,15 @@ impl Cell {
             Rule::Sliding(_) => Cell::Sliding(SlidingCell::default()),
             Rule::Gcra(_) => Cell::Gcra(GcraCell::default()),
             Rule::Concurrency(_) => Cell::Concurrency(ConcurrencyCell::default()),
+            Rule::Quota(_) => Cell::Quota(QuotaCell::default()),
+            Rule::WindowDebt(_) => Cell::WindowDebt(DebtCell::default()),
+            Rule::PacedDebt(_) => Cell::PacedDebt(DebtCell::default()),
+            Rule::MonthDebt(_) => Cell::MonthDebt(DebtCell::default()),
         }
     }
 
-    /// Whether `cost` units fit at `now`. Takes nothing, but forgets what has expired.
+    /// Whether `cost` units fit at `now`; for debts, whether anything is left, whatever the cost. Takes nothing,
+    /// but forgets what has expired.
     ///
     /// A cell never sees time run backwards: an earlier `now` counts as the latest one it was given. A cell of
     /// another algorithm than the rule starts afresh.
@@ -70,6 +119,10 @@ impl Cell {
             (Cell::Sliding(cell), Rule::Sliding(rule)) => cell.check(rule, cost, now),
             (Cell::Gcra(cell), Rule::Gcra(rule)) => cell.check(rule, cost, now),
             (Cell::Concurrency(cell), Rule::Concurrency(rule)) => cell.check(rule),
+            (Cell::Quota(cell), Rule::Quota(rule)) => cell.check(rule, cost, now),
+            (Cell::WindowDebt(cell), Rule::WindowDebt(rule)) => cell.check(rule, now),
+            (Cell::PacedDebt(cell), Rule::PacedDebt(rule)) => cell.check(rule, now),
+            (Cell::MonthDebt(cell), Rule::MonthDebt(rule)) => cell.check(rule, now),
             _ => {
                 *self = Cell::new(rule);
                 self.check(rule, cost, now)
@@ -77,13 +130,42 @@ impl Cell {
         }
     }
 
-    /// Takes `cost` units, which the [`check`](Self::check) just before found, at the time of that check.
+    /// Takes `cost` units, which the [`check`](Self::check) just before found, at the time of that check. For
+    /// debts, `cost` is what a request in flight is known to cost at least, and counts until it is settled.
     pub fn charge(&mut self, rule: &Rule, cost: u64) {
         match (self, rule) {
             (Cell::Sliding(cell), Rule::Sliding(rule)) => cell.charge(rule, cost),
             (Cell::Gcra(cell), Rule::Gcra(rule)) => cell.charge(rule, cost),
             (Cell::Concurrency(cell), Rule::Concurrency(_)) => cell.charge(),
+            (Cell::Quota(cell), Rule::Quota(rule)) => cell.charge(rule, cost),
+            (Cell::WindowDebt(cell), Rule::WindowDebt(rule)) => cell.charge(rule, cost),
+            (Cell::PacedDebt(cell), Rule::PacedDebt(rule)) => cell.charge(rule, cost),
+            (Cell::MonthDebt(cell), Rule::MonthDebt(rule)) => cell.charge(rule, cost),
             _ => debug_assert!(false, "charged without a check"),
+        }
+    }
+
+    /// Pays for a request that has ended, exactly once for each charge of a debt, also of cancelled requests.
+    ///
+    /// `reserved` is the cost that was charged, `started` the `now` of the check before that, and `actual` what was
+    /// really used. A cell that does not know the request, because it was made anew since, is charged all the
+    /// same. Nothing in cells without debts.
+    pub fn settle(&mut self, rule: &Rule, reserved: u64, actual: u64, started: Moment, now: Moment) {
+        match (&mut *self, rule) {
+            (Cell::WindowDebt(cell), Rule::WindowDebt(rule)) => {
+                cell.settle(rule, reserved, actual, started, now);
+            }
+            (Cell::PacedDebt(cell), Rule::PacedDebt(rule)) => {
+                cell.settle(rule, reserved, actual, started, now);
+            }
+            (Cell::MonthDebt(cell), Rule::MonthDebt(rule)) => {
+                cell.settle(rule, reserved, actual, started, now);
+            }
+            (_, Rule::WindowDebt(_) | Rule::PacedDebt(_) | Rule::MonthDebt(_)) => {
+                *self = Cell::new(rule);
+                self.settle(rule, reserved, actual, started, now);
+            }
+            _ => {}
         }
     }
 
@@ -94,20 +176,44 @@ impl Cell {
         }
     }
 
-    /// Whether the cell is worth no more than a new one, under the rule it was last charged by.
+    /// How the cell stands at `now`. Like a check, it forgets what has expired.
+    pub fn status(&mut self, rule: &Rule, now: Moment) -> Status {
+        match (&mut *self, rule) {
+            (Cell::Sliding(cell), Rule::Sliding(rule)) => cell.status(rule, now),
+            (Cell::Gcra(cell), Rule::Gcra(rule)) => cell.status(rule, now),
+            (Cell::Concurrency(cell), Rule::Concurrency(rule)) => cell.status(rule),
+            (Cell::Quota(cell), Rule::Quota(rule)) => cell.status(rule, now),
+            (Cell::WindowDebt(cell), Rule::WindowDebt(rule)) => cell.status(rule, now),
+            (Cell::PacedDebt(cell), Rule::PacedDebt(rule)) => cell.status(rule, now),
+            (Cell::MonthDebt(cell), Rule::MonthDebt(rule)) => cell.status(rule, now),
+            _ => {
+                *self = Cell::new(rule);
+                self.status(rule, now)
+            }
+        }
+    }
+
+    /// Whether the cell is worth no more than a new one, under the rule it was last asked by.
     pub fn is_idle(&self, now: Moment) -> bool {
         match self {
             Cell::Sliding(cell) => cell.is_idle(now),
             Cell::Gcra(cell) => cell.is_idle(now),
             Cell::Concurrency(cell) => cell.is_idle(),
+            Cell::Quota(cell) => cell.is_idle(now),
+            Cell::WindowDebt(cell) => cell.is_idle(now),
+            Cell::PacedDebt(cell) => cell.is_idle(now),
+            Cell::MonthDebt(cell) => cell.is_idle(now),
         }
     }
 
-    /// Bytes held outside the cell itself, with the allocator's own.
+    /// Bytes held outside the cell itself, as the allocator gives them: see [`allocated`].
     pub fn heap_bytes(&self) -> usize {
         match self {
             Cell::Sliding(cell) => cell.heap_bytes(),
-            Cell::Gcra(_) | Cell::Concurrency(_) => 0,
+            Cell::Gcra(_) | Cell::Concurrency(_) | Cell::Quota(_) => 0,
+            Cell::WindowDebt(cell) => cell.heap_bytes(),
+            Cell::PacedDebt(cell) => cell.heap_bytes(),
+            Cell::MonthDebt(cell) => cell.heap_bytes(),
         }
     }
 }
@@ -117,6 +223,12 @@ mod tests {
     use std::num::{NonZeroU32, NonZeroU64};
 
     use super::*;
+
+    /// Promise: a cell costs a record no more than 48 bytes.
+    #[test]
+    fn cells_are_small() {
+        assert!(size_of::<Cell>() <= 48, "{} bytes", size_of::<Cell>());
+    }
 
     /// Promise: a changed algorithm starts the cell afresh instead of misreading what the old one counted.
     #[test]

@@ -91,7 +91,7 @@ proptest! {
         }
     }
 
-    /// Promise 1: a cell is bounded: at most 129 stamps of 16 bytes, whatever the arrivals.
+    /// Promise 1: a cell is bounded: at most 128 entries of 4 bytes, whatever the arrivals.
     #[test]
     fn cells_are_bounded(units in 1..600_u64, changed in 1..600_u64, arrivals in arrivals()) {
         let mut cell = Cell::new(&sliding(units, WINDOW));
@@ -100,7 +100,7 @@ proptest! {
             now += gap;
             let units = if turn < 150 { units } else { changed };
             take(&mut cell, &sliding(units, WINDOW), cost, now);
-            prop_assert!(cell.heap_bytes() <= 129 * 16 + 16, "{} bytes", cell.heap_bytes());
+            prop_assert!(cell.heap_bytes() <= 512, "{} bytes", cell.heap_bytes());
         }
     }
 
