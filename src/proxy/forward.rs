@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::{Method, Request, Response, Version};
+use http::{Method, Request, Response, Version, request};
 use hyper::body::Incoming;
 
 use super::alarm::{Alarm, by};
@@ -60,17 +60,14 @@ impl Steps {
     }
 }
 
-/// The head of the app's response, and the lease that its body still needs.
-pub type Answer = (Response<Incoming>, Lease);
+/// The head of the app's response, and the lease that its body still needs. In a box: it goes through many hands.
+pub type Answer = Box<(Response<Incoming>, Lease)>;
 
 /// Sends `request`, at most twice, and waits for the head of the response.
-///
-/// It is taken from where it is, and put back while it may be tried again: a request is too large to be handed
-/// from function to function.
 pub async fn forward(
     exchange: &mut Exchange,
     id: UpstreamId,
-    request: &mut Option<Request<RequestBody>>,
+    mut request: Onward<'_>,
     steps: Steps,
 ) -> Result<Answer, ForwardError> {
     let (clock, live) = (exchange.clock(), Arc::clone(&exchange.live));
@@ -83,23 +80,57 @@ pub async fn forward(
 
     let mut before: Option<Failure> = None;
     loop {
-        let first = before.is_none();
         let attempt = Attempt { exchange, upstream, id, steps };
-        let failure = match attempt.run(request, before.as_ref()).await {
+        let failure = match attempt.run(&mut request, before.as_ref()).await {
             Ok(answer) => return Ok(answer),
             Err(failure) => failure,
         };
         let elsewhere = upstream.servers.len() > 1;
-        let again = request.is_some() && first && (elsewhere || failure.stale);
+        let again = failure.harmless && before.is_none() && (elsewhere || failure.stale);
         if !again || !upstream.budget.allow_retry(clock.now()) {
             return Err(failure.error);
         }
         counters.retried();
-        if let Some(again) = request {
-            // A copy of the request does not remember whom to tell of interim responses.
-            interim::pass_on(again, exchange);
-        }
         before = Some(failure);
+    }
+}
+
+/// A request on its way to the app, written down once. What is sent is made of it; it stays where it is, so that it can
+/// be sent again.
+#[derive(Debug)]
+pub struct Onward<'a> {
+    pub head: &'a mut request::Parts,
+    pub body: RequestBody,
+}
+
+impl Onward<'_> {
+    /// Whether sending it twice does no harm: an idempotent method (RFC 9110 §9.2.2) and no body.
+    fn is_repeatable(&self) -> bool {
+        let idempotent = matches!(
+            self.head.method,
+            Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
+        );
+        idempotent && matches!(self.body, RequestBody::Empty)
+    }
+
+    /// The message for hyper. Unless `again`, it is all there is.
+    fn message(&mut self, again: bool) -> Request<RequestBody> {
+        let mut message = Request::new(std::mem::replace(&mut self.body, RequestBody::Empty));
+        *message.method_mut() = self.head.method.clone();
+        if again {
+            *message.uri_mut() = self.head.uri.clone();
+            *message.headers_mut() = self.head.headers.clone();
+        } else {
+            *message.uri_mut() = std::mem::take(&mut self.head.uri);
+            *message.headers_mut() = std::mem::take(&mut self.head.headers);
+        }
+        message
+    }
+
+    /// Takes back a message that was not sent.
+    fn take_back(&mut self, message: Request<RequestBody>) {
+        let (head, body) = message.into_parts();
+        (self.head.uri, self.head.headers, self.body) = (head.uri, head.headers, body);
     }
 }
 
@@ -117,14 +148,19 @@ struct Failure {
     server: Option<Arc<Server>>,
     /// It failed on a kept connection that the server had given up: nobody's fault, and no reason to avoid it.
     stale: bool,
+    /// The request is still there, and the server cannot have acted upon it, or may do so twice.
+    harmless: bool,
+}
+
+impl Failure {
+    /// One after which the request is not sent again.
+    fn last(error: ForwardError) -> Self {
+        Failure { error, server: None, stale: false, harmless: false }
+    }
 }
 
 impl Attempt<'_> {
-    async fn run(
-        self,
-        request: &mut Option<Request<RequestBody>>,
-        before: Option<&Failure>,
-    ) -> Result<Answer, Failure> {
+    async fn run(self, request: &mut Onward<'_>, before: Option<&Failure>) -> Result<Answer, Failure> {
         let clock = self.exchange.clock();
         let worker = self.exchange.conn.worker;
         let avoid = before.filter(|f| !f.stale).and_then(|f| f.server.as_ref());
@@ -132,20 +168,16 @@ impl Attempt<'_> {
         let reserved = self.upstream.reserve(avoid, worker, self.exchange.started);
         let mut lease = match by(self.steps.until, &clock, reserved).await {
             Some(Ok(lease)) => lease,
-            nothing => {
-                let error = match nothing {
-                    None => overtime(self.exchange),
-                    Some(Err(LeaseError::Queue(error))) => turned_away(self.exchange, self.id, error),
-                    Some(_) => ForwardError::NoHealthyServer,
-                };
-                *request = None;
-                return Err(Failure { error, server: None, stale: false });
+            None => return Err(Failure::last(overtime(self.exchange))),
+            Some(Err(LeaseError::Queue(error))) => {
+                return Err(Failure::last(turned_away(self.exchange, self.id, error)));
+            }
+            Some(Err(LeaseError::NoHealthyServer)) => {
+                return Err(Failure::last(ForwardError::NoHealthyServer));
             }
         };
-        if self.exchange.version < Version::HTTP_11
-            && let Some(request) = request
-        {
-            headers::ensure_host(request.headers_mut(), lease.server.name());
+        if self.exchange.version < Version::HTTP_11 {
+            headers::ensure_host(&mut request.head.headers, lease.server.name());
         }
         let waiting_since = clock.now();
         self.exchange.wait_begins(waiting_since);
@@ -163,74 +195,75 @@ impl Attempt<'_> {
                 self.exchange.blame(&lease.server);
             }
             let server = Some(Arc::clone(&lease.server));
-            return Err(Failure { error: ForwardError::Connect(error), server, stale: false });
+            let error = ForwardError::Connect(error);
+            return Err(Failure { error, server, stale: false, harmless: true });
         }
         self.send(request, lease, reused, waiting_since).await
     }
 
     async fn send(
         self,
-        request: &mut Option<Request<RequestBody>>,
+        request: &mut Onward<'_>,
         mut lease: Lease,
         reused: bool,
         waiting_since: Moment,
     ) -> Result<Answer, Failure> {
         let clock = self.exchange.clock();
         let upload = self.exchange.upload.clone();
-        // Both are there: a request is put back before it is tried again, and `run` found or made a connection.
-        let (Some(message), Some(connection)) = (request.take(), lease.connection()) else {
-            return Err(Failure { error: ForwardError::NoHealthyServer, server: None, stale: false });
+        let Some(connection) = lease.connection() else {
+            // `run` found or made one.
+            return Err(Failure::last(ForwardError::NoHealthyServer));
         };
-        if reused || self.upstream.servers.len() > 1 {
-            *request = replica(&message);
-        }
+        let again = (reused || self.upstream.servers.len() > 1) && request.is_repeatable();
+        let mut message = request.message(again);
+        interim::pass_on(&mut message, self.exchange);
         let mut sent = pin!(connection.send(message));
         let since = if reused { waiting_since } else { clock.now() };
         let mut patience = Patience::new(self.steps, upload.as_deref(), clock, since);
         let conn = Arc::clone(&self.exchange.conn);
-        let result = poll_fn(|cx| match connection.poll_for(cx, |cx| sent.as_mut().poll(cx)) {
-            Poll::Ready(result) => Poll::Ready(Ok(result)),
-            Poll::Pending => {
-                conn.side.set_waker(cx.waker());
-                patience.poll_run_out(&mut conn.patience.lock(), cx).map(Err)
+        // Large, and so put where it is needed at once.
+        let mut result = None;
+        let ran_out = poll_fn(|cx| {
+            if connection.poll_for(cx, |cx| sent.as_mut().poll(cx).map(|r| result = Some(r))).is_ready() {
+                return Poll::Ready(None);
             }
+            conn.side.set_waker(cx.waker());
+            patience.poll_run_out(&mut conn.patience.lock(), cx).map(Some)
         });
-        let result = match result.await {
-            Ok(result) => result,
-            Err(error) => {
-                let overtime = matches!(error, ForwardError::Overtime);
-                self.exchange.timed_out(if overtime { Timeout::Total } else { Timeout::FirstByte });
-                if !overtime {
-                    // The total may have gone by on the client's time; only a missing answer is the server's.
-                    self.exchange.blame(&lease.server);
-                }
-                lease.discard();
-                // Not again: a second server would be given the same slow work while the first still does it.
-                *request = None;
-                return Err(Failure { error, server: None, stale: false });
-            }
-        };
+        if let Some(error) = ran_out.await {
+            return Err(self.ran_out(lease, error));
+        }
         match result {
-            Ok(response) => {
+            Some(Ok(response)) => {
                 self.exchange.wait_ended(clock.now());
-                Ok((response, lease))
+                Ok(Box::new((response, lease)))
             }
-            Err(mut failed) => {
-                let unsent = failed.take_message();
+            Some(Err(mut failed)) => {
+                let unsent = failed.take_message().map(|message| request.take_back(message)).is_some();
                 let error = fault_of(failed.into_error(), upload.as_deref());
                 let broken = matches!(error, ForwardError::Broken(_));
-                if !broken {
-                    *request = None;
-                } else if unsent.is_some() {
-                    *request = unsent;
-                }
                 if broken && !reused {
                     self.exchange.blame(&lease.server);
                 }
                 let server = Some(Arc::clone(&lease.server));
-                Err(Failure { error, server, stale: reused && broken })
+                Err(Failure { error, server, stale: reused && broken, harmless: broken && (unsent || again) })
             }
+            // Nothing came and nothing ran out: not a thing that happens.
+            None => Err(Failure::last(ForwardError::NoResponse(self.steps.first_byte))),
         }
+    }
+
+    /// The answer took too long.
+    fn ran_out(self, mut lease: Lease, error: ForwardError) -> Failure {
+        let overtime = matches!(error, ForwardError::Overtime);
+        self.exchange.timed_out(if overtime { Timeout::Total } else { Timeout::FirstByte });
+        if !overtime {
+            // The total may have gone by on the client's time; only a missing answer is the server's.
+            self.exchange.blame(&lease.server);
+        }
+        lease.discard();
+        // Not again: a second server would be given the same slow work while the first still does it.
+        Failure::last(error)
     }
 }
 
@@ -251,24 +284,6 @@ fn turned_away(exchange: &Exchange, id: UpstreamId, error: GateError) -> Forward
     };
     exchange.live.metrics.upstream(id).queue_rejected(why);
     ForwardError::Queue(error)
-}
-
-/// The same request once more, where sending it twice does no harm: an idempotent method (RFC 9110 §9.2.2)
-/// and no body.
-fn replica(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    let idempotent = matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
-    );
-    if !idempotent || !matches!(request.body(), RequestBody::Empty) {
-        return None;
-    }
-    let mut replica = Request::new(RequestBody::Empty);
-    *replica.method_mut() = request.method().clone();
-    *replica.uri_mut() = request.uri().clone();
-    *replica.version_mut() = request.version();
-    replica.headers_mut().clone_from(request.headers());
-    Some(replica)
 }
 
 fn fault_of(error: hyper::Error, upload: Option<&Upload>) -> ForwardError {

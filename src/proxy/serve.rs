@@ -16,14 +16,14 @@ use tokio::time::sleep;
 use super::client_io::{BodyEnd, Head};
 use super::connection::Conn;
 use super::exchange::Exchange;
-use super::forward::{self, Answer, ForwardError, Steps};
+use super::forward::{self, Answer, ForwardError, Onward, Steps};
 use super::forwarded;
 use super::headers::{self, X_REQUEST_ID};
 use super::notices;
 use super::request_body::RequestBody;
 use super::respond::{Accept, Notice};
 use super::response_body::{AppBody, Patience, ResponseBody};
-use super::{interim, request_id, upgrade};
+use super::{request_id, upgrade};
 use crate::facts::{Client, Facts, Origin, ProtocolEvent, Who};
 use crate::logs::access::{AccessRecord, RequestFields, RequestText};
 use crate::metrics::RequestDecision;
@@ -136,10 +136,10 @@ async fn pass(
     parts.uri = target;
     let on_upgrade = if upgrade { parts.extensions.remove::<OnUpgrade>() } else { None };
 
-    let mut request = Some(onward(exchange, parts, body, bytes_max));
+    let body = onward_body(exchange, parts, body, bytes_max);
     let steps = steps(policy, route, exchange);
     exchange.conn.side.set_deadline(steps.until);
-    let answer = forward::forward(exchange, route.upstream, &mut request, steps).await;
+    let answer = forward::forward(exchange, route.upstream, Onward { head: parts, body }, steps).await;
     let answer = answer.map_err(|error| failed(exchange, &error))?;
     if let Some(record) = &mut exchange.record {
         record.server = Some(answer.1.server.name_shared());
@@ -302,29 +302,22 @@ fn body_limit(policy: &Policy, route: &Route, body: &Incoming) -> Result<u64, St
     Ok(bytes_max)
 }
 
-/// The request as the app will see it.
-fn onward(
+/// The body as the app will see it.
+fn onward_body(
     exchange: &mut Exchange,
-    parts: &mut request::Parts,
+    parts: &request::Parts,
     body: Incoming,
     bytes_max: u64,
-) -> Request<RequestBody> {
+) -> RequestBody {
+    if body.is_end_stream() {
+        return RequestBody::Empty;
+    }
     let expects = |v: &HeaderValue| v.as_bytes().eq_ignore_ascii_case(b"100-continue");
-    let body = if body.is_end_stream() {
-        RequestBody::Empty
-    } else {
-        let held = parts.headers.get(header::EXPECT).is_some_and(expects);
-        let removed = exchange.conn.hop.removed().clone();
-        let (body, upload) = RequestBody::stream(body, bytes_max, held, exchange.clock(), removed);
-        exchange.upload = Some(upload);
-        body
-    };
-    let mut request = Request::new(body);
-    *request.method_mut() = parts.method.clone();
-    *request.uri_mut() = std::mem::take(&mut parts.uri);
-    *request.headers_mut() = std::mem::take(&mut parts.headers);
-    interim::pass_on(&mut request, exchange);
-    request
+    let held = parts.headers.get(header::EXPECT).is_some_and(expects);
+    let removed = exchange.conn.hop.removed().clone();
+    let (body, upload) = RequestBody::stream(body, bytes_max, held, exchange.clock(), removed);
+    exchange.upload = Some(upload);
+    body
 }
 
 /// Whose fault it was that there is no answer.
@@ -361,7 +354,8 @@ fn steps(policy: &Policy, route: &Route, exchange: &Exchange) -> Steps {
 }
 
 /// The app's response, on its way to the client.
-fn answered(mut exchange: Box<Exchange>, (response, lease): Answer) -> Response<ResponseBody> {
+fn answered(mut exchange: Box<Exchange>, answer: Answer) -> Response<ResponseBody> {
+    let (response, lease) = *answer;
     let (mut parts, body) = response.into_parts();
     exchange.answered_by_app(parts.status);
     headers::strip_hop_by_hop(&mut parts.headers);
@@ -382,11 +376,8 @@ fn answered(mut exchange: Box<Exchange>, (response, lease): Answer) -> Response<
 }
 
 /// 101: both connections become one tunnel, which outlives this request.
-fn switched(
-    mut exchange: Box<Exchange>,
-    (mut response, lease): Answer,
-    client: OnUpgrade,
-) -> Response<ResponseBody> {
+fn switched(mut exchange: Box<Exchange>, answer: Answer, client: OnUpgrade) -> Response<ResponseBody> {
+    let (mut response, lease) = *answer;
     exchange.answered_by_app(response.status());
     exchange.conn.side.make_opaque();
     exchange.conn.side.set_deadline(None);
