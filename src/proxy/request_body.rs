@@ -16,11 +16,12 @@ use super::headers;
 use crate::clock::Clock;
 use crate::time::Moment;
 
-/// What hyper sends upstream. A request without a body carries nothing along.
+/// What hyper sends upstream. A request without a body carries nothing along: the requests of both kinds are moved
+/// about, and most have none.
 #[derive(Debug)]
 pub enum RequestBody {
     Empty,
-    Stream(Stream),
+    Stream(Box<Stream>),
 }
 
 #[derive(Debug)]
@@ -86,10 +87,8 @@ impl RequestBody {
             starved: AtomicBool::new(false),
             hold: Mutex::new(if held { Hold::Held(None) } else { Hold::Released }),
         });
-        (
-            RequestBody::Stream(Stream { inner, upload: Arc::clone(&upload), bytes_max, clock, removed }),
-            upload,
-        )
+        let stream = Stream { inner, upload: Arc::clone(&upload), bytes_max, clock, removed };
+        (RequestBody::Stream(Box::new(stream)), upload)
     }
 }
 
