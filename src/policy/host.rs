@@ -63,12 +63,14 @@ pub fn split(raw: &str) -> Result<HostPort<'_>, HostFault> {
         };
         return Ok(HostPort { name, port });
     }
-    let colon = memchr::memchr(b':', raw.as_bytes());
-    let (name, port) = match colon.and_then(|at| raw.split_at_checked(at)) {
-        Some((name, rest)) => (name, Some(port(rest.strip_prefix(':').unwrap_or_default())?)),
-        None => (raw, None),
+    let end = raw.bytes().position(|b| !NAME[usize::from(b)]).unwrap_or(raw.len());
+    let (name, rest) = raw.split_at_checked(end).ok_or(HostFault::InvalidName)?;
+    let port = match rest.strip_prefix(':') {
+        Some(digits) => Some(port(digits)?),
+        None if rest.is_empty() => None,
+        None => return Err(HostFault::InvalidName),
     };
-    Ok(HostPort { name: check_name(name)?, port })
+    Ok(HostPort { name: check_labels(name)?, port })
 }
 
 /// RFC 3986 §2.3 `unreserved`.
@@ -82,18 +84,18 @@ const NAME: [bool; 256] = {
     table
 };
 
-fn check_name(name: &str) -> Result<&str, HostFault> {
+/// No label is empty, but for the root's.
+fn check_labels(name: &str) -> Result<&str, HostFault> {
     let name = name.strip_suffix('.').unwrap_or(name);
     if name.is_empty() {
         return Err(HostFault::Empty);
     }
     let mut after_dot = true;
     for b in name.bytes() {
-        let dot = b == b'.';
-        if !NAME[usize::from(b)] || (dot && after_dot) {
+        if after_dot && b == b'.' {
             return Err(HostFault::InvalidName);
         }
-        after_dot = dot;
+        after_dot = b == b'.';
     }
     if after_dot { Err(HostFault::InvalidName) } else { Ok(name) }
 }
@@ -106,7 +108,7 @@ fn bracketed(name: &str) -> Option<Result<Ipv6Addr, HostFault>> {
 
 fn port(digits: &str) -> Result<u16, HostFault> {
     // `u16::from_str` takes a plus sign.
-    if !digits.bytes().all(|b| b.is_ascii_digit()) {
+    if digits.starts_with('+') {
         return Err(HostFault::InvalidPort);
     }
     digits.parse().map_err(|_| HostFault::InvalidPort)
