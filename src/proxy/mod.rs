@@ -54,6 +54,7 @@ use crate::engine::{Binding, Engine};
 use crate::logs::access::AccessLog;
 use crate::metrics::{Metrics, PolicyMetrics};
 use crate::policy::{Listener, Policy, UpstreamId};
+use crate::time::Moment;
 use connection::OpenConnections;
 use lifecycle::{Lifecycle, Stage};
 use listener::Inherited;
@@ -162,7 +163,8 @@ impl Proxy {
     pub fn start(policy: Policy, mut options: Options) -> io::Result<Proxy> {
         // Every kind of fault is on the scrape from the start: a rate needs a zero to rise from.
         options.metrics.declare_protocol_faults(head::Fault::ALL.map(head::Fault::name));
-        let engine = Engine::new(policy.state.memory_bytes);
+        let engine =
+            Engine::new(policy.state.memory_bytes).starting_at(options.clock.wall_at(Moment::ORIGIN));
         let live = Live::new(policy, &engine, &options.metrics, None);
         let workers = workers(&live.policy);
         let mut per_worker: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
