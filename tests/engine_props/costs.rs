@@ -25,11 +25,10 @@ fn outcome(at: u64, bytes: u64, upstream: u64) -> Outcome {
     }
 }
 
+/// Whole seconds; absurdly many if it was not refused.
 fn retry_after(verdict: Verdict) -> Option<u64> {
-    match verdict {
-        Verdict::Refuse(Refusal { retry_after, .. }) => retry_after.map(|wait| wait.as_secs()),
-        other => panic!("not refused: {other:?}"),
-    }
+    let Verdict::Refuse(Refusal { retry_after, .. }) = verdict else { return Some(u64::MAX) };
+    retry_after.map(|wait| wait.as_secs())
 }
 
 /// Promise 1: a debt is charged when the response has ended, delays what comes after, and is never forgiven: 250
