@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::facts::Facts;
 use crate::policy::{Cost, Exempt, Limit, LimitId, Match, Policy, Route, RouteId};
 use crate::remedy::Mode;
-use crate::time::WallTime;
 
 use super::names::{Algorithm, CellName, CellNames, SlotKey};
 use super::queue::Queues;
@@ -50,10 +49,10 @@ enum Coverage {
 }
 
 impl Binding {
-    pub(super) fn new(policy: Arc<Policy>, names: &mut CellNames, origin: WallTime) -> Self {
+    pub(super) fn new(policy: Arc<Policy>, names: &mut CellNames) -> Self {
         let ids = || (0..=u16::MAX).map(LimitId);
         let rules: Vec<Rules> =
-            ids().zip(&policy.limits).map(|(id, limit)| Rules::new(&policy, id, limit, origin)).collect();
+            ids().zip(&policy.limits).map(|(id, limit)| Rules::new(&policy, id, limit)).collect();
         let routes = policy.routes.iter().map(|route| {
             let limits = ids().zip(&policy.limits).zip(&rules);
             limits.filter_map(|((id, limit), rules)| bind(&policy, route, id, limit, rules, names)).collect()

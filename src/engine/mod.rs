@@ -27,7 +27,7 @@ use parking_lot::Mutex;
 use crate::facts::{ConnFacts, Facts, Outcome, ProtocolEvent};
 use crate::policy::{LimitId, Policy};
 use crate::remedy::Decision;
-use crate::time::{Moment, WallTime};
+use crate::time::Moment;
 use decide::Terms;
 use keyed::KeyedHash;
 use names::CellNames;
@@ -40,8 +40,6 @@ pub struct Engine {
     table: Arc<Table>,
     names: Arc<Mutex<CellNames>>,
     keyed: KeyedHash,
-    /// The wall time of [`Moment::ORIGIN`], for the months of quotas.
-    origin: WallTime,
     switch: Arc<Switch>,
 }
 
@@ -81,20 +79,14 @@ impl Engine {
             table: Arc::new(Table::new(memory_bytes)),
             names: Arc::default(),
             keyed: KeyedHash::new(key),
-            origin: WallTime { unix_ms: 0 },
             switch: Arc::default(),
         }
-    }
-
-    /// The same engine, with moments that count from `origin`. Before it is bound to a policy.
-    pub fn starting_at(self, origin: WallTime) -> Self {
-        Engine { origin, ..self }
     }
 
     /// Joins a policy to the state. Limits find the cells that limits of the same name and algorithm left, and
     /// requests under an earlier binding count in the same cells.
     pub fn bind(&self, policy: Arc<Policy>) -> Binding {
-        Binding::new(policy, &mut self.names.lock(), self.origin)
+        Binding::new(policy, &mut self.names.lock())
     }
 
     /// Decides whether a connection is taken. All are: nothing limits connections yet.

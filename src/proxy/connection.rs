@@ -22,7 +22,7 @@ use super::client_io::{ClientIo, ClientSide};
 use super::forwarded::{Hop, Scheme};
 use super::head::HeadLimits;
 use super::outbox::{Peer, Socket};
-use super::respond::Accept;
+use super::respond::audience::Audience;
 use super::response_body::ResponseBody;
 use super::serve::serve;
 use super::{Shared, notices};
@@ -165,7 +165,7 @@ impl<F: Future<Output = Response<ResponseBody>>> Future for Guarded<F> {
             "a request panicked; it was answered with 500 and all others go on. Please report this"
         );
         let id = HeaderValue::from_static("unknown");
-        Poll::Ready(Ok(notices::internal().respond(Accept::Json, &id)))
+        Poll::Ready(Ok(notices::internal().respond(&Audience::default(), None, &id)))
     }
 }
 

@@ -8,8 +8,10 @@ use std::time::Duration;
 use http::{HeaderValue, Response, StatusCode, Version};
 
 use super::connection::Conn;
+use super::refusal::fields::RateLimitFields;
 use super::request_body::{Progress, Upload};
-use super::respond::{Accept, Notice};
+use super::respond::Notice;
+use super::respond::audience::Audience;
 use super::response_body::ResponseBody;
 use super::upstream::Place;
 use super::upstream::server::Server;
@@ -28,13 +30,15 @@ pub struct Exchange {
     pub conn: Arc<Conn>,
     pub live: Arc<Live>,
     pub started: Moment,
-    pub accept: Accept,
+    pub audience: Audience,
     pub request_id: HeaderValue,
     pub route: Option<RouteId>,
     /// The believed address, once it is known.
     pub client: Option<IpAddr>,
     pub version: Version,
     pub ticket: Option<Ticket>,
+    /// What the response tells of limits; `None` where only refusals do.
+    pub rate_limit: Option<Box<RateLimitFields>>,
     pub upload: Option<Arc<Upload>>,
     /// What the access log will say; `None` while there is none.
     pub record: Option<Box<AccessRecord>>,
@@ -62,7 +66,7 @@ impl Exchange {
         conn: Arc<Conn>,
         live: Arc<Live>,
         started: Moment,
-        accept: Accept,
+        audience: Audience,
         request_id: HeaderValue,
     ) -> Box<Self> {
         conn.shared.metrics.request_started();
@@ -71,12 +75,13 @@ impl Exchange {
             conn,
             live,
             started,
-            accept,
+            audience,
             request_id,
             route: None,
             client: None,
             version: Version::HTTP_11,
             ticket: None,
+            rate_limit: None,
             upload: None,
             record: None,
             decision: RequestDecision::Cancelled,
@@ -100,10 +105,13 @@ impl Exchange {
     /// Ends the exchange with weir's own response.
     pub fn answer(mut self: Box<Self>, decision: RequestDecision, notice: &Notice) -> Response<ResponseBody> {
         self.decision = decision;
-        self.status = notice.status;
         self.origin = Origin::Weir;
         self.completed = true;
-        let response = notice.respond(self.accept, &self.request_id);
+        let mut response = notice.respond(&self.audience, self.live.cors.as_ref(), &self.request_id);
+        if let Some(fields) = &self.rate_limit {
+            fields.write(response.headers_mut());
+        }
+        self.status = response.status();
         response.map(|body| body.carry(self))
     }
 

@@ -8,14 +8,15 @@
 //! | accept | [`listener`], [`worker`] | one runtime per core, one socket each |
 //! | read | [`client_io`], [`head`] | only heads with one reading pass; slow ones are ended |
 //! | identify | [`serve`], [`forwarded`], `policy::path` | the believed client, one host, one path, one route |
-//! | admit | [`serve`] → `engine` | all limits in one decision |
+//! | admit | `admit` → `engine` | all limits in one decision; `delay`: a turn to wait for |
 //! | forward | [`forward`], [`upstream`] | a place, a server, a connection; one safe retry |
 //! | stream | [`request_body`], [`response_body`], [`upgrade`] | both ways, with backpressure |
-//! | answer | [`respond`], [`notices`] | weir's own words, when it has any |
+//! | answer | [`refusal`], [`notices`], [`respond`] | weir's own words, when it has any |
 //! | close the books | [`exchange`] | metrics, access log, the engine's `observe` |
 //!
 //! A shutdown is [`lifecycle`].
 
+mod admit;
 pub mod alarm;
 pub mod client_io;
 pub mod connection;
@@ -30,6 +31,7 @@ pub mod lifecycle;
 pub mod listener;
 pub mod notices;
 mod outbox;
+pub mod refusal;
 pub mod request_body;
 pub mod request_id;
 pub mod respond;
@@ -54,11 +56,11 @@ use crate::engine::{Binding, Engine};
 use crate::logs::access::AccessLog;
 use crate::metrics::{Metrics, PolicyMetrics};
 use crate::policy::{Listener, Policy, UpstreamId};
-use crate::time::Moment;
 use connection::OpenConnections;
 use lifecycle::{Lifecycle, Stage};
 use listener::Inherited;
-use respond::OverLimit;
+use refusal::texts::LimitTexts;
+use respond::cors::CorsFields;
 use upstream::Upstream;
 use worker::Worker;
 
@@ -104,8 +106,9 @@ pub struct Live {
     pub route_names: Vec<Arc<str>>,
     /// By limit, for the access log.
     pub limit_names: Vec<Arc<str>>,
-    /// By limit, for whoever is over it.
-    pub over_limit: Vec<Arc<OverLimit>>,
+    /// By limit, for whoever meets it.
+    pub limit_texts: Vec<Arc<LimitTexts>>,
+    pub cors: Option<CorsFields>,
 }
 
 impl Live {
@@ -129,11 +132,8 @@ impl Live {
             metrics: metrics.bind(&policy),
             upstreams,
             route_names: policy.routes.iter().map(|r| r.name.as_str().into()).collect(),
-            over_limit: policy
-                .limits
-                .iter()
-                .map(|limit| Arc::new(OverLimit::new(limit, policy.clause(limit.clause))))
-                .collect(),
+            limit_texts: LimitTexts::of(&policy),
+            cors: CorsFields::of(&policy.responses),
             limit_names: policy.limits.iter().map(|l| l.name.as_str().into()).collect(),
             policy,
         }
@@ -163,8 +163,7 @@ impl Proxy {
     pub fn start(policy: Policy, mut options: Options) -> io::Result<Proxy> {
         // Every kind of fault is on the scrape from the start: a rate needs a zero to rise from.
         options.metrics.declare_protocol_faults(head::Fault::ALL.map(head::Fault::name));
-        let engine =
-            Engine::new(policy.state.memory_bytes).starting_at(options.clock.wall_at(Moment::ORIGIN));
+        let engine = Engine::new(policy.state.memory_bytes);
         let live = Live::new(policy, &engine, &options.metrics, None);
         let workers = workers(&live.policy);
         let mut per_worker: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();

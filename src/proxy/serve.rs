@@ -11,8 +11,8 @@ use http::{Method, Request, Response, StatusCode, Uri, Version, request, respons
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use tokio::time::sleep;
 
+use super::admit::admit;
 use super::client_io::{BodyEnd, Head};
 use super::connection::Conn;
 use super::exchange::Exchange;
@@ -21,7 +21,8 @@ use super::forwarded;
 use super::headers::{self, X_REQUEST_ID};
 use super::notices;
 use super::request_body::RequestBody;
-use super::respond::{Accept, Notice};
+use super::respond::Notice;
+use super::respond::audience::Audience;
 use super::response_body::{AppBody, Patience, ResponseBody};
 use super::{request_id, upgrade};
 use crate::facts::{Client, Facts, Origin, ProtocolEvent, Who};
@@ -29,7 +30,6 @@ use crate::logs::access::{AccessRecord, RequestFields, RequestText};
 use crate::metrics::RequestDecision;
 use crate::policy::path::{self, PathFault};
 use crate::policy::{Policy, Route, RouteId, host};
-use crate::remedy::{Delay, Refusal, Verdict};
 use crate::time::WallTime;
 
 /// Answers one request that hyper read, or the stand-in for one that was refused before hyper saw it.
@@ -40,8 +40,9 @@ pub async fn serve(conn: Arc<Conn>, request: Request<Incoming>) -> Response<Resp
     let trusted = conn.listener.trust.covers(conn.peer.ip());
     let started = shared.clock.now();
     let id = request_id(&parts.headers, trusted, shared.clock.wall_at(started));
-    let accept = Accept::of(&parts.headers);
-    let mut exchange = Exchange::begin(conn, shared.live.load_full(), started, accept, id);
+    let live = shared.live.load_full();
+    let audience = Audience::of(&parts.headers, live.cors.is_some());
+    let mut exchange = Exchange::begin(conn, live, started, audience, id);
 
     let response = match head {
         Head::Passed => pass(&mut exchange, &mut parts, body, trusted).await,
@@ -70,9 +71,9 @@ pub async fn serve(conn: Arc<Conn>, request: Request<Incoming>) -> Response<Resp
 }
 
 /// A request that ends at weir.
-struct Stop {
-    decision: RequestDecision,
-    notice: Notice,
+pub(super) struct Stop {
+    pub(super) decision: RequestDecision,
+    pub(super) notice: Notice,
 }
 
 impl Stop {
@@ -251,48 +252,6 @@ fn identify<'a>(policy: &Policy, parts: &'a request::Parts, target: &'a Uri) -> 
     Ok((path, route, host))
 }
 
-/// Asks the engine, and carries out what it says.
-async fn admit(exchange: &mut Exchange, mut facts: Facts<'_>) -> Result<(), Stop> {
-    let mut place = None;
-    loop {
-        let (decision, ticket) = exchange.shared().engine.admit(&exchange.live.binding, &facts);
-        if let Verdict::Delay(delay) = decision.verdict {
-            place = place.or_else(|| exchange.shared().engine.queue(&exchange.live.binding, delay.limit));
-            if place.is_some() {
-                sleep(delay.wait).await;
-                facts.at = exchange.clock().now();
-                facts.waited = facts.at.since(exchange.started);
-                continue;
-            }
-        }
-        exchange.ticket = Some(ticket);
-        for check in &decision.checks {
-            exchange.live.metrics.limit_check(check);
-        }
-        return match decision.verdict {
-            Verdict::Forward => Ok(()),
-            Verdict::Refuse(refusal) => Err(refuse(exchange, refusal)),
-            // Too many wait already.
-            Verdict::Delay(Delay { limit, wait }) => {
-                Err(refuse(exchange, Refusal { limit, retry_after: Some(wait) }))
-            }
-        };
-    }
-}
-
-fn refuse(exchange: &mut Exchange, refusal: Refusal) -> Stop {
-    let at = usize::from(refusal.limit.0);
-    if let Some(record) = &mut exchange.record {
-        record.limit = exchange.live.limit_names.get(at).cloned();
-    }
-    let notice = match exchange.live.over_limit.get(at) {
-        Some(over) => over.notice(refusal.retry_after),
-        // The decision and the notices come from one policy, so there is one for each limit.
-        None => notices::internal(),
-    };
-    Stop { decision: RequestDecision::Refused, notice }
-}
-
 /// The most that this body may hold; a length given beforehand is judged before anything is read.
 fn body_limit(policy: &Policy, route: &Route, body: &Incoming) -> Result<u64, Stop> {
     let bytes_max = route.body_bytes_max.or(policy.http.body_bytes_max).unwrap_or(u64::MAX);
@@ -400,6 +359,9 @@ fn announced_length(parts: &response::Parts) -> Option<u64> {
 }
 
 fn finish_head(headers: &mut HeaderMap, exchange: &Exchange) {
+    if let Some(fields) = &exchange.rate_limit {
+        fields.write(headers);
+    }
     headers.entry(X_REQUEST_ID).or_insert_with(|| exchange.request_id.clone());
 }
 

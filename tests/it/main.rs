@@ -19,6 +19,7 @@ mod limits;
 mod one_path;
 mod one_reading;
 mod peers;
+mod refusals;
 mod reload;
 mod selftest;
 mod servers;

@@ -34,5 +34,5 @@ pub(crate) use metrics::Metrics;
 pub(crate) use origin::{RawOrigin, Vacant, echo};
 pub(crate) use process::{Launch, Weir};
 pub(crate) use tools::{Tool, skip};
-pub(crate) use wait::{PATIENCE, eventually};
+pub(crate) use wait::{PATIENCE, eventually, wait_as_told};
 pub(crate) use wire::Wire;

@@ -22,3 +22,11 @@ pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>
         std::thread::sleep(POLL_INTERVAL);
     }
 }
+
+/// Waits as long as weir told a client to: for tests that it is right to do so, and for no other.
+#[track_caller]
+#[expect(clippy::disallowed_methods, reason = "the time that a client is told to wait is real time")]
+pub(crate) fn wait_as_told(seconds: u64) {
+    let told = Instant::now();
+    eventually("the wait is over", || (told.elapsed() >= Duration::from_secs(seconds)).then_some(()));
+}

@@ -1,0 +1,81 @@
+//! Asks the engine about one request, and carries out what it says.
+
+use super::exchange::Exchange;
+use super::notices;
+use super::refusal::fields::RateLimitFields;
+use super::refusal::jitter::Jitter;
+use super::refusal::{Refused, Told};
+use super::respond::Notice;
+use super::serve::Stop;
+use crate::facts::Facts;
+use crate::metrics::RequestDecision;
+use crate::policy::LimitId;
+use crate::policy::responses::RateLimitFields as Wanted;
+use crate::remedy::{Decision, Delay, Refusal, Verdict};
+
+/// All limits in one decision. An error is the refusal.
+pub(super) async fn admit(exchange: &mut Exchange, mut facts: Facts<'_>) -> Result<(), Stop> {
+    let wanted = exchange.live.policy.responses.rate_limit_fields;
+    let mut place = None;
+    loop {
+        let (engine, binding) = (&exchange.shared().engine, &exchange.live.binding);
+        let (decision, ticket) = match wanted {
+            Wanted::Always => engine.admit_in_detail(binding, &facts),
+            Wanted::Refusals | Wanted::Never => engine.admit(binding, &facts),
+        };
+        if let Verdict::Delay(delay) = decision.verdict {
+            place = place.or_else(|| engine.queue(binding, delay.limit));
+            if place.is_some() {
+                tokio::time::sleep(delay.wait).await;
+                facts.at = exchange.clock().now();
+                facts.waited = facts.at.since(exchange.started);
+                continue;
+            }
+        }
+        exchange.ticket = Some(ticket);
+        for check in &decision.checks {
+            exchange.live.metrics.limit_check(check);
+        }
+        return match decision.verdict {
+            Verdict::Forward => {
+                if wanted == Wanted::Always {
+                    tell(exchange, &decision);
+                }
+                Ok(())
+            }
+            // A delay is a refusal where there is no place to wait.
+            Verdict::Refuse(Refusal { limit, .. }) | Verdict::Delay(Delay { limit, .. }) => {
+                Err(refuse(exchange, limit, &decision))
+            }
+        };
+    }
+}
+
+/// Notes what the response is to tell of the limits that let its request pass.
+fn tell(exchange: &mut Exchange, decision: &Decision) {
+    let live = &exchange.live;
+    let legacy = live.policy.responses.legacy_rate_limit_fields;
+    let fields = RateLimitFields::of(&live.limit_texts, &decision.details, legacy, Jitter::random());
+    exchange.rate_limit = fields.map(Box::new);
+}
+
+fn refuse(exchange: &mut Exchange, limit: LimitId, decision: &Decision) -> Stop {
+    let at = usize::from(limit.0);
+    let live = &exchange.live;
+    if let Some(record) = &mut exchange.record {
+        record.limit = live.limit_names.get(at).cloned();
+    }
+    let responses = &live.policy.responses;
+    let told = Told {
+        fields: responses.rate_limit_fields != Wanted::Never,
+        legacy: responses.legacy_rate_limit_fields,
+    };
+    let notice = match live.limit_texts.get(at) {
+        Some(limit) => {
+            Notice::refusal(Refused::new(limit, &live.limit_texts, &decision.details, told, Jitter::random()))
+        }
+        // The decision and the texts come from one policy, so there is one for each limit.
+        None => notices::internal(),
+    };
+    Stop { decision: RequestDecision::Refused, notice }
+}

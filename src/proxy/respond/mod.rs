@@ -1,0 +1,193 @@
+//! weir's own responses: problem details for programs (RFC 9457), a plain page for people, a status for gRPC.
+//!
+//! Every one says that weir answered and not the app: in its body, and in `Proxy-Status` (RFC 9209).
+
+pub mod audience;
+pub mod cors;
+mod grpc;
+mod page;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use serde::Serialize;
+
+use super::headers::X_REQUEST_ID;
+use super::refusal::Refused;
+use super::refusal::fields::push_number;
+use super::refusal::texts::{OVER_LIMIT, whole_seconds_up};
+use super::response_body::ResponseBody;
+use audience::{Audience, Form};
+use cors::CorsFields;
+
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+
+/// `retry_after_seconds` and `request_id`, with the longest id that is taken over.
+const VARYING_BYTES_MAX: usize = 200;
+
+/// What weir has to say itself.
+#[derive(Debug)]
+pub struct Notice {
+    pub status: StatusCode,
+    /// One sentence for whoever sent the request; a refusal has its own.
+    detail: Cow<'static, str>,
+    /// The error of `Proxy-Status` (RFC 9209 §2.3), such as `connection_refused`.
+    error: &'static str,
+    retry_after: Option<Duration>,
+    /// The limits that are over.
+    refused: Option<Box<Refused>>,
+    /// Nothing more can be read from this connection.
+    close: bool,
+}
+
+impl Notice {
+    pub fn new(status: StatusCode, error: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Notice { status, detail: detail.into(), error, retry_after: None, refused: None, close: false }
+    }
+
+    /// The refusal of a request that is over a limit.
+    pub fn refusal(refused: Refused) -> Self {
+        Notice {
+            retry_after: refused.retry_after,
+            refused: Some(Box::new(refused)),
+            ..Notice::new(StatusCode::TOO_MANY_REQUESTS, OVER_LIMIT, "")
+        }
+    }
+
+    pub fn closing(self) -> Self {
+        Notice { close: true, ..self }
+    }
+
+    pub fn retry_after(self, wait: Option<Duration>) -> Self {
+        Notice { retry_after: wait, ..self }
+    }
+
+    /// The response for a client, as it reads best.
+    pub fn respond(
+        &self,
+        audience: &Audience,
+        cors: Option<&CorsFields>,
+        request_id: &HeaderValue,
+    ) -> Response<ResponseBody> {
+        let id = request_id.to_str().unwrap_or("unknown");
+        let (status, content_type, body) = match audience.form {
+            Form::Html => (self.status, HTML, page::page(self, id)),
+            Form::Json => (self.status, PROBLEM_JSON, self.problem(id)),
+            Form::Grpc(content_type) => (StatusCode::OK, HeaderValue::from_static(content_type), Vec::new()),
+        };
+        let mut response = Response::new(ResponseBody::own(Bytes::from(body)));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, content_type);
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(PROXY_STATUS, self.proxy_status());
+        headers.insert(X_REQUEST_ID, request_id.clone());
+        if let Some(wait) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds_up(wait)));
+        }
+        if let Some(fields) = self.refused.as_ref().and_then(|refused| refused.fields.as_ref()) {
+            fields.write(headers);
+        }
+        if matches!(audience.form, Form::Grpc(_)) {
+            grpc::write(headers, self.status, self.refused.is_some(), self.detail(), self.retry_after);
+        }
+        if let Some(cors) = cors {
+            cors.write(audience.origin.as_ref(), headers);
+        }
+        if self.close {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    fn proxy_status(&self) -> HeaderValue {
+        match self.error {
+            OVER_LIMIT => HeaderValue::from_static("weir; error=http_request_denied"),
+            error => HeaderValue::try_from(format!("weir; error={error}"))
+                .unwrap_or(HeaderValue::from_static("weir; error=proxy_internal_error")),
+        }
+    }
+
+    fn title(&self) -> &'static str {
+        self.status.canonical_reason().unwrap_or("Error")
+    }
+
+    fn detail(&self) -> &str {
+        self.refused.as_ref().map_or(&self.detail, |refused| &refused.numbers().detail)
+    }
+
+    fn problem(&self, request_id: &str) -> Vec<u8> {
+        let mut body = match &self.refused {
+            Some(refused) => refused.problem(VARYING_BYTES_MAX),
+            None => self.error_problem(),
+        };
+        // What differs from one answer to the next: a number and an id that is plain by construction.
+        if let Some(wait) = self.retry_after {
+            body.extend_from_slice(b",\"retry_after_seconds\":");
+            push_number(&mut body, whole_seconds_up(wait));
+        }
+        body.extend_from_slice(b",\"request_id\":\"");
+        body.extend_from_slice(request_id.as_bytes());
+        body.extend_from_slice(b"\"}");
+        body
+    }
+
+    /// The problem details of an error, without the closing brace; `answered_by` and below are weir's own.
+    fn error_problem(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Problem<'a> {
+            r#type: &'static str,
+            title: &'static str,
+            status: u16,
+            detail: &'a str,
+            answered_by: &'static str,
+            error: &'static str,
+        }
+        let problem = Problem {
+            r#type: "about:blank",
+            title: self.title(),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            answered_by: "weir",
+            error: self.error,
+        };
+        // Strings and numbers only: this cannot fail.
+        let mut body = serde_json::to_vec(&problem).unwrap_or_default();
+        body.pop();
+        body
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn notice() -> Notice {
+        Notice::new(StatusCode::BAD_REQUEST, "http_request_error", "<script> & \"quotes\"")
+    }
+
+    /// Promise: nothing that a client sent can become markup in the page.
+    #[test]
+    fn page_escapes() {
+        let page = String::from_utf8(page::page(&notice(), "id")).unwrap();
+        assert!(page.contains("&lt;script&gt; &amp; &quot;quotes&quot;"));
+        assert!(!page.contains("<script>"));
+    }
+
+    /// Promise: programs get problem details with the members that RFC 9457 names, and weir says that it
+    /// was weir that answered.
+    #[test]
+    fn problem_has_its_members() {
+        let problem: serde_json::Value = serde_json::from_slice(&notice().problem("01ABC")).unwrap();
+        assert_eq!(problem["type"], "about:blank");
+        assert_eq!(problem["status"], 400);
+        assert_eq!(problem["title"], "Bad Request");
+        assert_eq!(problem["answered_by"], "weir");
+        assert_eq!(problem["request_id"], "01ABC");
+    }
+}
