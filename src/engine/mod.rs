@@ -14,11 +14,13 @@ mod subject;
 mod switch;
 mod table;
 mod ticket;
+mod watch;
 
 pub use binding::Binding;
 pub use queue::QueuePlace;
 pub use switch::ModeOverride;
 pub use ticket::Ticket;
+pub use watch::{Findings, Watch};
 
 use std::sync::Arc;
 

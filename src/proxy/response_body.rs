@@ -10,7 +10,6 @@ use hyper::body::Incoming;
 
 use super::alarm::Alarm;
 use super::exchange::Exchange;
-use super::identify;
 use super::upstream::Lease;
 use crate::metrics::Timeout;
 use crate::time::Moment;
@@ -147,12 +146,7 @@ impl AppBody {
             self.exchange.wait_ended(self.exchange.clock().now());
         }
         Poll::Ready(match item {
-            Some(Ok(mut frame)) => {
-                if let (Some(trailers), Some(name)) =
-                    (frame.trailers_mut(), identify::learn_from(&self.exchange))
-                {
-                    trailers.remove(name);
-                }
+            Some(Ok(frame)) => {
                 self.exchange.sent(frame.data_ref().map_or(0, Bytes::len));
                 self.ended |= frame.is_trailers();
                 Some(Ok(frame))

@@ -1,0 +1,95 @@
+//! Detectors: what conduct looks like, one file each. Pure, bounded, `now` is an argument; only the engine calls them.
+//!
+//! A [`Reader`] turns a request into a [`Sight`]; a [`Conduct`] counts what one principal does; the [`Site`] knows which
+//! signals the site's own traffic shows. A [`Detector`] looks at the counters and says what it believes, how firmly,
+//! and because of which numbers. What is done about it is policy.
+//!
+//! | detector | file | sees |
+//! |---|---|---|
+//! | crawl | [`crawl`] | pages without a way to them, or without what they are made of |
+//! | harvest | [`harvest`] | depth in one kind of page, ids one after the other |
+//! | probe | [`probe`] | known attacks, misses where people do not miss |
+//! | stuffing | [`stuffing`] | logins that fail |
+//! | flood | [`flood`] | far more pages in a short time than anybody reads |
+//! | retry | [`retry`] | the same again and again, though it was turned away |
+
+mod conduct;
+mod crawl;
+mod flood;
+mod harvest;
+mod probe;
+mod retry;
+mod sight;
+mod signatures;
+mod site;
+mod stuffing;
+
+pub use conduct::{Answer, Conduct, Counters, MEMORY};
+pub use sight::{Kind, MethodClass, Reader, Referer, Request, Sight};
+pub use signatures::{Signature, Signatures};
+pub use site::{Origin, Site};
+
+use crate::clause::Behaviour;
+use crate::finding::{Evidence, Reasons};
+use crate::time::Moment;
+
+/// Recognises one behaviour.
+pub trait Detector: Send + Sync {
+    fn behaviour(&self) -> Behaviour;
+
+    /// What the conduct of a principal looks like after its last request; `None`: like nothing.
+    fn judge(&self, seen: &Seen<'_>) -> Option<Suspicion>;
+}
+
+/// What a detector looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    pub conduct: &'a Conduct,
+    /// The conduct's sums over the last week.
+    pub week: Counters,
+    pub site: &'a Site,
+    pub now: Moment,
+}
+
+/// What a detector believes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suspicion {
+    /// From 0 to 1.
+    pub confidence: f32,
+    /// The rule within the detector that was met.
+    pub rule: &'static str,
+    pub evidence: Reasons,
+}
+
+impl Suspicion {
+    /// What is believed if `met`.
+    fn when(
+        met: bool,
+        rule: &'static str,
+        confidence: f32,
+        evidence: impl IntoIterator<Item = Evidence>,
+    ) -> Option<Self> {
+        met.then(|| Suspicion { confidence, rule, evidence: evidence.into_iter().collect() })
+    }
+}
+
+fn evidence(counter: &'static str, value: impl Into<u32>, threshold: impl Into<u32>) -> Evidence {
+    Evidence { counter, value: value.into(), threshold: threshold.into() }
+}
+
+/// Whether `part` is more than so many per cent of `whole`.
+fn is_over(part: u16, percent: u32, whole: u16) -> bool {
+    u32::from(part) * 100 > percent * u32::from(whole)
+}
+
+/// Every detector, with the thresholds that work untuned.
+pub fn all() -> Vec<Box<dyn Detector>> {
+    vec![
+        Box::new(crawl::Crawl),
+        Box::new(harvest::Harvest),
+        Box::new(probe::Probe),
+        Box::new(stuffing::Stuffing),
+        Box::new(flood::Flood),
+        Box::new(retry::Retry),
+    ]
+}

@@ -1,0 +1,18 @@
+//! Sliding-window primitives for detectors: pure, bounded, `now` is an argument. Only `detect` uses them.
+//!
+//! | primitive | counts | memory | error |
+//! |---|---|---|---|
+//! | [`Horizons`] | events in the last 10 s, 1 min, 10 min, 1 h, 24 h | 100 B | at most an eighth of the window too long |
+//! | [`Aged`] | anything that adds up, over a week | twice the value | linear between two halves of the window |
+//! | [`Recent`] | the last few hashes | 4 B each | one in 2^32 a pair |
+//! | [`Gaps`] | how regular the time between events is | 24 B | none |
+
+mod aged;
+mod gaps;
+mod horizons;
+mod recent;
+
+pub use aged::{Aged, Fade};
+pub use gaps::Gaps;
+pub use horizons::{Horizon, Horizons};
+pub use recent::Recent;
