@@ -32,6 +32,7 @@ fn record(route: &Arc<str>) -> AccessRecord {
         response_bytes: 5120,
         origin: Origin::App,
         decision: RequestDecision::Forwarded,
+        account: None,
         limit: None,
         route: Some(Arc::clone(route)),
         server: Some(Arc::clone(route)),

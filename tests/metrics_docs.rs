@@ -55,8 +55,10 @@ fn names_follow_the_conventions() {
 /// Promise: no label can hold what traffic chooses.
 #[test]
 fn labels_are_bounded_by_the_configuration() {
-    let bounded =
-        ["route", "limit", "upstream", "decision", "class", "mode", "fault", "timeout", "reason", "result"];
+    let bounded = [
+        "route", "limit", "upstream", "decision", "class", "mode", "fault", "timeout", "reason", "result",
+        "outcome",
+    ];
     let of_the_build = ["version", "commit"];
     for metric in ALL {
         for label in metric.labels {

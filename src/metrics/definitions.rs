@@ -69,6 +69,8 @@ metrics! {
         "Forwarded requests, from the head, once read, to the last byte of the response.";
     REQUEST_OVERHEAD = Histogram "weir_request_overhead_seconds" ["route"]
         "Answered requests without the time spent waiting for the upstream: what weir and the client took.";
+    IDENTITY = Counter "weir_identity_total" ["outcome"]
+        "Requests by whether their credentials are an account's.";
     LIMIT_DECISIONS = Counter "weir_limit_decisions_total" ["limit", "mode", "decision"]
         "Requests judged by a limit, by the mode in force and whether they were within it or over it.";
 

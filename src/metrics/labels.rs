@@ -41,6 +41,29 @@ impl RequestDecision {
     }
 }
 
+/// What a request's credentials say of who sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IdentityOutcome {
+    /// One of an account, or a session of one.
+    Known,
+    /// Some, and none of an account.
+    Unknown,
+    None,
+}
+
+impl IdentityOutcome {
+    pub const ALL: [IdentityOutcome; 3] =
+        [IdentityOutcome::Known, IdentityOutcome::Unknown, IdentityOutcome::None];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            IdentityOutcome::Known => "known",
+            IdentityOutcome::Unknown => "unknown",
+            IdentityOutcome::None => "none",
+        }
+    }
+}
+
 /// Which configured time had passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Timeout {

@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
-pub use self::labels::{QueueRejection, RequestDecision, Timeout};
+pub use self::labels::{IdentityOutcome, QueueRejection, RequestDecision, Timeout};
 pub use self::policy::{PolicyMetrics, UpstreamMetrics};
 
 use self::policy::Series;
@@ -55,10 +55,12 @@ enum TrafficCell {
     Connections,
     ConnectionsOpen,
     RequestsInFlight,
+    /// The first of one for each [`IdentityOutcome`].
+    Identity,
 }
 
 impl TrafficCell {
-    const COUNT: usize = TrafficCell::RequestsInFlight as usize + 1;
+    const COUNT: usize = TrafficCell::Identity as usize + IdentityOutcome::ALL.len();
 }
 
 /// More kinds of protocol fault than these are counted together, as `other`.
@@ -123,6 +125,11 @@ impl Metrics {
 
     pub fn request_ended(&self) {
         self.shared.traffic.sub(TrafficCell::RequestsInFlight as usize, 1);
+    }
+
+    /// A request's credentials were looked at.
+    pub fn identity(&self, outcome: IdentityOutcome) {
+        self.shared.traffic.add(TrafficCell::Identity as usize + outcome as usize, 1);
     }
 
     /// Shows these kinds of protocol fault with 0 from the start.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::definitions as def;
 use super::exposition::{Exposition, seconds, whole};
-use super::labels::{QueueRejection, RequestDecision, StatusClass, Timeout};
+use super::labels::{IdentityOutcome, QueueRejection, RequestDecision, StatusClass, Timeout};
 use super::policy::{LimitSeries, RouteSeries, Series, UpstreamCell, UpstreamMetrics};
 use super::{Shared, TrafficCell};
 use crate::build_info;
@@ -39,6 +39,11 @@ fn process_wide(out: &mut Exposition, shared: &Shared) {
     );
     out.single(&def::PANICS, read(&shared.panics));
     out.single(&def::REQUESTS_IN_FLIGHT, shared.traffic.level(TrafficCell::RequestsInFlight as usize));
+    let identities = |outcome| shared.traffic.total(TrafficCell::Identity as usize + outcome as usize);
+    out.labelled(
+        &def::IDENTITY,
+        IdentityOutcome::ALL.map(|outcome| (vec![outcome.name()], whole(identities(outcome)))),
+    );
     out.labelled(
         &def::CONFIG_RELOADS,
         [

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, Response, StatusCode, Version};
+use smallvec::SmallVec;
 
 use super::connection::Conn;
 use super::refusal::fields::RateLimitFields;
@@ -18,7 +19,7 @@ use super::upstream::server::Server;
 use super::{Live, Shared};
 use crate::clock::Clock;
 use crate::engine::Ticket;
-use crate::facts::{Client, ConnFacts, Origin, Outcome, ProtocolEvent};
+use crate::facts::{Client, ConnFacts, Origin, Outcome, Principal, ProtocolEvent};
 use crate::logs::access::AccessRecord;
 use crate::metrics::{RequestDecision, Timeout};
 use crate::policy::{RouteId, UpstreamId};
@@ -40,6 +41,8 @@ pub struct Exchange {
     /// What the response tells of limits; `None` where only refusals do.
     pub rate_limit: Option<Box<RateLimitFields>>,
     pub upload: Option<Arc<Upload>>,
+    /// The sessions that the request names; what the app says of it is said of them.
+    pub sessions: SmallVec<[Principal; 1]>,
     /// What the access log will say; `None` while there is none.
     pub record: Option<Box<AccessRecord>>,
     decision: RequestDecision,
@@ -83,6 +86,7 @@ impl Exchange {
             ticket: None,
             rate_limit: None,
             upload: None,
+            sessions: SmallVec::new(),
             record: None,
             decision: RequestDecision::Cancelled,
             status: StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),

@@ -7,10 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Request, StatusCode, Version};
+use http::{HeaderMap, HeaderName, Request, StatusCode, Version};
 use tokio::time::sleep;
 
 use super::exchange::Exchange;
+use super::identify;
 use super::request_body::{RequestBody, Upload};
 
 const CONTINUE_MAX: Duration = Duration::from_secs(1);
@@ -19,6 +20,7 @@ const CONTINUE_MAX: Duration = Duration::from_secs(1);
 pub fn pass_on(request: &mut Request<RequestBody>, exchange: &Exchange) {
     let side = Arc::clone(&exchange.conn.side);
     let (upload, client) = (exchange.upload.clone(), exchange.version);
+    let removed = identify::learn_from(exchange).cloned();
     if let Some(upload) = upload.as_ref().filter(|u| u.is_held()) {
         release_in_time(Arc::clone(upload));
     }
@@ -28,7 +30,7 @@ pub fn pass_on(request: &mut Request<RequestBody>, exchange: &Exchange) {
                 upload.release();
             }
         } else if client >= Version::HTTP_11 {
-            side.push_interim(&encode(response.status(), response.headers()));
+            side.push_interim(&encode(response.status(), response.headers(), removed.as_ref()));
         }
     });
 }
@@ -40,9 +42,9 @@ fn release_in_time(upload: Arc<Upload>) {
     });
 }
 
-fn encode(status: StatusCode, headers: &HeaderMap) -> Vec<u8> {
+fn encode(status: StatusCode, headers: &HeaderMap, removed: Option<&HeaderName>) -> Vec<u8> {
     let mut head = format!("HTTP/1.1 {status}\r\n").into_bytes();
-    for (name, value) in headers {
+    for (name, value) in headers.iter().filter(|(name, _)| Some(*name) != removed) {
         head.extend_from_slice(name.as_str().as_bytes());
         head.extend_from_slice(b": ");
         head.extend_from_slice(value.as_bytes());

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | accept | [`listener`], [`worker`] | one runtime per core, one socket each |
 //! | read | [`client_io`], [`head`] | only heads with one reading pass; slow ones are ended |
-//! | identify | [`serve`], [`forwarded`], `policy::path` | the believed client, one host, one path, one route |
+//! | identify | [`serve`], [`forwarded`], `policy::path`, [`identify`] | the believed client, one host, one path, one route; whose request it is |
 //! | admit | `admit` → `engine` | all limits in one decision; `delay`: a turn to wait for |
 //! | forward | [`forward`], [`upstream`] | a place, a server, a connection; one safe retry |
 //! | stream | [`request_body`], [`response_body`], [`upgrade`] | both ways, with backpressure |
@@ -26,6 +26,7 @@ pub mod forwarded;
 #[doc(hidden)]
 pub mod head;
 pub mod headers;
+pub mod identify;
 pub mod interim;
 pub mod lifecycle;
 pub mod listener;
@@ -53,6 +54,7 @@ use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::engine::{Binding, Engine};
+use crate::identity::{Memory, Resolver};
 use crate::logs::access::AccessLog;
 use crate::metrics::{Metrics, PolicyMetrics};
 use crate::policy::{Listener, Policy, UpstreamId};
@@ -88,6 +90,7 @@ pub struct Shared {
     pub live: ArcSwap<Live>,
     pub lifecycle: Lifecycle,
     pub access_log: Option<AccessLog>,
+    pub identity: Arc<Memory>,
     /// Over all workers: one that ends early would take along connections that another borrowed.
     pub open: Arc<OpenConnections>,
     /// Told after each reload.
@@ -100,6 +103,7 @@ pub struct Shared {
 pub struct Live {
     pub policy: Arc<Policy>,
     pub binding: Binding,
+    pub resolver: Resolver,
     pub metrics: PolicyMetrics,
     pub upstreams: Vec<Arc<Upstream>>,
     /// By route, for the access log.
@@ -112,7 +116,13 @@ pub struct Live {
 }
 
 impl Live {
-    fn new(policy: Policy, engine: &Engine, metrics: &Metrics, before: Option<&Live>) -> Self {
+    fn new(
+        policy: Policy,
+        engine: &Engine,
+        identity: &Arc<Memory>,
+        metrics: &Metrics,
+        before: Option<&Live>,
+    ) -> Self {
         let policy = Arc::new(policy);
         let workers = workers(&policy);
         let upstreams = policy
@@ -129,6 +139,7 @@ impl Live {
             .collect();
         Live {
             binding: engine.bind(Arc::clone(&policy)),
+            resolver: Resolver::new(&policy, Arc::clone(identity)),
             metrics: metrics.bind(&policy),
             upstreams,
             route_names: policy.routes.iter().map(|r| r.name.as_str().into()).collect(),
@@ -159,12 +170,13 @@ pub struct Proxy {
 impl Proxy {
     /// Binds every listener and starts the workers.
     ///
-    /// Errors: an address that cannot be bound (the message names it), or no more threads.
+    /// Errors: an address that cannot be bound (the message names it), no more threads, or no random number.
     pub fn start(policy: Policy, mut options: Options) -> io::Result<Proxy> {
         // Every kind of fault is on the scrape from the start: a rate needs a zero to rise from.
         options.metrics.declare_protocol_faults(head::Fault::ALL.map(head::Fault::name));
         let engine = Engine::new(policy.state.memory_bytes);
-        let live = Live::new(policy, &engine, &options.metrics, None);
+        let identity = Arc::new(Memory::new(&random_key()?));
+        let live = Live::new(policy, &engine, &identity, &options.metrics, None);
         let workers = workers(&live.policy);
         let mut per_worker: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
         let mut addresses = Vec::new();
@@ -190,6 +202,7 @@ impl Proxy {
             live: ArcSwap::from_pointee(live),
             lifecycle: Lifecycle::new(),
             access_log: options.access_log,
+            identity,
             open: Arc::default(),
             policy_changes: watch::Sender::new(()),
         });
@@ -224,7 +237,8 @@ impl Proxy {
         let before = shared.live.load_full();
         let Policy { listen, state, log, .. } = before.policy.as_ref().clone();
         let policy = Policy { listen, state, log, ..policy };
-        shared.live.store(Arc::new(Live::new(policy, &shared.engine, &shared.metrics, Some(&before))));
+        let live = Live::new(policy, &shared.engine, &shared.identity, &shared.metrics, Some(&before));
+        shared.live.store(Arc::new(live));
         shared.policy_changes.send_replace(());
     }
 
@@ -270,6 +284,13 @@ impl Proxy {
             let _ = joined.await;
         }
     }
+}
+
+/// For the names of credentials, which mean nothing outside this process.
+fn random_key() -> io::Result<[u8; 32]> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(io::Error::other)?;
+    Ok(key)
 }
 
 fn bind(

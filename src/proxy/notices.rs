@@ -10,6 +10,7 @@ use super::head::Fault;
 use super::respond::Notice;
 use super::upstream::connect::ConnectError;
 use super::upstream::gate::GateError;
+use crate::identity::CREDENTIALS_MAX;
 use crate::policy::path::PathFault;
 
 /// When to come back after an overload whose end nobody can foresee.
@@ -34,6 +35,16 @@ pub fn unreadable_host() -> Notice {
         "http_request_error",
         "The Host field is not a host name or address.",
     )
+}
+
+pub fn too_many_credentials() -> Notice {
+    let detail = format!("The request has more than {CREDENTIALS_MAX} credentials.");
+    Notice::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "http_request_error", detail)
+}
+
+/// The account that the app named is suspended.
+pub fn withheld() -> Notice {
+    Notice::new(StatusCode::FORBIDDEN, "http_request_denied", "This account is suspended.")
 }
 
 pub fn path_fault(fault: PathFault) -> Notice {

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 
 use super::alarm::Alarm;
 use super::exchange::Exchange;
+use super::identify;
 use super::upstream::Lease;
 use crate::metrics::Timeout;
 use crate::time::Moment;
@@ -146,7 +147,12 @@ impl AppBody {
             self.exchange.wait_ended(self.exchange.clock().now());
         }
         Poll::Ready(match item {
-            Some(Ok(frame)) => {
+            Some(Ok(mut frame)) => {
+                if let (Some(trailers), Some(name)) =
+                    (frame.trailers_mut(), identify::learn_from(&self.exchange))
+                {
+                    trailers.remove(name);
+                }
                 self.exchange.sent(frame.data_ref().map_or(0, Bytes::len));
                 self.ended |= frame.is_trailers();
                 Some(Ok(frame))

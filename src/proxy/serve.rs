@@ -24,8 +24,9 @@ use super::request_body::RequestBody;
 use super::respond::Notice;
 use super::respond::audience::Audience;
 use super::response_body::{AppBody, Patience, ResponseBody};
-use super::{request_id, upgrade};
-use crate::facts::{Client, Facts, Origin, ProtocolEvent, Who};
+use super::{identify, request_id, upgrade};
+use crate::facts::{Client, Facts, Origin, ProtocolEvent};
+use crate::identity::Release;
 use crate::logs::access::{AccessRecord, RequestFields, RequestText};
 use crate::metrics::RequestDecision;
 use crate::policy::path::{self, PathFault};
@@ -108,12 +109,14 @@ async fn pass(
 
     // Identify: one host, one path, one route.
     let target = authority_into_host(parts).map_err(Stop::malformed)?;
-    let (path, route_id, host) = identify(policy, parts, &target)?;
+    let (path, route_id, host) = find_route(policy, parts, &target)?;
     let route = policy.route(route_id);
     exchange.route = Some(route_id);
     if let Some(record) = &mut exchange.record {
         record.route = live.route_names.get(usize::from(route_id.0)).cloned();
     }
+
+    let who = identify::who(exchange, &parts.headers).map_err(Stop::malformed)?;
 
     // Admit: all limits in one decision.
     let facts = Facts {
@@ -125,7 +128,7 @@ async fn pass(
         path: &path,
         host: &host,
         headers: &parts.headers,
-        who: Who::ANYONE,
+        who: &who,
         request_bytes: body.size_hint().exact(),
         waited: Duration::ZERO,
     };
@@ -162,6 +165,9 @@ fn rewrite_head(exchange: &Exchange, parts: &mut request::Parts, client: IpAddr)
     let upgrade = hop.upgrade.as_ref().is_some_and(upgrade::is_passed_on);
     let hop = headers::HopByHop { upgrade: hop.upgrade.filter(|_| upgrade), ..hop };
     forwarded::rewrite(&mut parts.headers, &exchange.conn.hop, client);
+    if let Some(name) = identify::learn_from(exchange) {
+        forwarded::remove_spellings(&mut parts.headers, name);
+    }
     headers::write_via(&mut parts.headers, parts.version);
     headers::write_hop_by_hop(&mut parts.headers, hop);
     parts.headers.insert(X_REQUEST_ID, exchange.request_id.clone());
@@ -197,6 +203,7 @@ fn record(exchange: &mut Exchange, parts: &request::Parts, client: IpAddr) {
         response_bytes: 0,
         origin: Origin::Weir,
         decision: RequestDecision::Cancelled,
+        account: None,
         limit: None,
         route: None,
         server: None,
@@ -227,7 +234,11 @@ fn authority_into_host(parts: &mut request::Parts) -> Result<Uri, Notice> {
 type Identified<'a> = (Cow<'a, str>, RouteId, Cow<'a, str>);
 
 /// The one path and host that routes, limits and detectors see, and the route they lead to.
-fn identify<'a>(policy: &Policy, parts: &'a request::Parts, target: &'a Uri) -> Result<Identified<'a>, Stop> {
+fn find_route<'a>(
+    policy: &Policy,
+    parts: &'a request::Parts,
+    target: &'a Uri,
+) -> Result<Identified<'a>, Stop> {
     let host = match parts.headers.get(header::HOST) {
         Some(value) if !value.is_empty() => value
             .to_str()
@@ -273,7 +284,7 @@ fn onward_body(
     }
     let expects = |v: &HeaderValue| v.as_bytes().eq_ignore_ascii_case(b"100-continue");
     let held = parts.headers.get(header::EXPECT).is_some_and(expects);
-    let removed = exchange.conn.hop.removed().clone();
+    let removed = exchange.conn.hop.removed().clone().and(identify::learn_from(exchange).cloned());
     let (body, upload) = RequestBody::stream(body, bytes_max, held, exchange.clock(), removed);
     exchange.upload = Some(upload);
     body
@@ -316,6 +327,9 @@ fn steps(policy: &Policy, route: &Route, exchange: &Exchange) -> Steps {
 fn answered(mut exchange: Box<Exchange>, answer: Answer) -> Response<ResponseBody> {
     let (response, lease) = *answer;
     let (mut parts, body) = response.into_parts();
+    if identify::learn(&mut exchange, &mut parts.headers) == Release::Withhold {
+        return exchange.answer(RequestDecision::Refused, &notices::withheld());
+    }
     exchange.answered_by_app(parts.status);
     headers::strip_hop_by_hop(&mut parts.headers);
     finish_head(&mut parts.headers, &exchange);
@@ -337,6 +351,9 @@ fn answered(mut exchange: Box<Exchange>, answer: Answer) -> Response<ResponseBod
 /// 101: both connections become one tunnel, which outlives this request.
 fn switched(mut exchange: Box<Exchange>, answer: Answer, client: OnUpgrade) -> Response<ResponseBody> {
     let (mut response, lease) = *answer;
+    if identify::learn(&mut exchange, response.headers_mut()) == Release::Withhold {
+        return exchange.answer(RequestDecision::Refused, &notices::withheld());
+    }
     exchange.answered_by_app(response.status());
     exchange.conn.side.make_opaque();
     exchange.conn.side.set_deadline(None);

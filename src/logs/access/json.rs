@@ -30,6 +30,7 @@ pub(super) fn write(out: &mut Vec<u8>, record: &AccessRecord, time: &mut Timesta
             Origin::Weir => "weir",
         },
         decision: record.decision.name(),
+        account: record.account.as_deref(),
         limit: record.limit.as_deref(),
         route: record.route.as_deref(),
         server: record.server.as_deref(),
@@ -61,6 +62,8 @@ struct Line<'a> {
     response_bytes: u64,
     answered_by: &'static str,
     decision: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,7 +108,7 @@ mod tests {
             r#""target":"/articles/42?lang=en","version":"HTTP/1.1","host":"help.example","#,
             r#""referer":"https://help.example/articles/","user_agent":"Mozilla/5.0 (X11; Linux x86_64)","#,
             r#""request_id":"0191f3c8","status":200,"response_bytes":5120,"answered_by":"app","#,
-            r#""decision":"forwarded","route":"articles","server":"127.0.0.1:13000","total_us":12345,"#,
+            r#""decision":"forwarded","account":"acme","route":"articles","server":"127.0.0.1:13000","total_us":12345,"#,
             r#""upstream_us":11900}"#,
             "\n",
             r#"{"time":"2026-11-24T05:56:12.345Z","client":"2001:db8::1","method":"GET","#,

@@ -27,6 +27,8 @@ pub struct AccessRecord {
     pub response_bytes: u64,
     pub origin: Origin,
     pub decision: RequestDecision,
+    /// The account behind the request, as the operator names it; the first if there are several.
+    pub account: Option<Arc<str>>,
     /// The limit that refused the request.
     pub limit: Option<Arc<str>>,
     pub route: Option<Arc<str>>,

@@ -7,4 +7,4 @@ mod believed;
 mod rewrite;
 
 pub use believed::believed_client;
-pub use rewrite::{Hop, Removed, Scheme, rewrite};
+pub use rewrite::{Hop, Removed, Scheme, remove_spellings, rewrite};

@@ -59,8 +59,8 @@ impl Hop {
 /// The fields that are removed whoever sent them, for weir writes its own or none.
 #[derive(Clone, Debug)]
 pub struct Removed {
-    /// A configured header that is not on the list of known ones.
-    also: Option<HeaderName>,
+    /// Configured headers that are not on the list of known ones.
+    also: [Option<HeaderName>; 2],
 }
 
 impl Removed {
@@ -69,19 +69,36 @@ impl Removed {
             ForwardedHeader::Single(name) if !is_forwarding(name.as_str()) => Some(name.clone()),
             _ => None,
         };
-        Removed { also }
+        Removed { also: [also, None] }
+    }
+
+    /// And `name` besides.
+    pub fn and(self, name: Option<HeaderName>) -> Self {
+        let [first, _] = self.also;
+        Removed { also: [first, name] }
     }
 
     /// Removes them from a head, or from trailers, which some applications merge into it.
     pub fn strip(&self, fields: &mut HeaderMap) {
         let found: SmallVec<[HeaderName; 4]> = fields
             .keys()
-            .filter(|name| is_forwarding(name.as_str()) || Some(*name) == self.also.as_ref())
+            .filter(|name| {
+                is_forwarding(name.as_str())
+                    || self.also.iter().flatten().any(|also| is_spelling_of(name.as_str(), also.as_str()))
+            })
             .cloned()
             .collect();
         for name in found {
             fields.remove(name);
         }
+    }
+}
+
+/// Removes `name` from a head, and what an application may take for it.
+pub fn remove_spellings(fields: &mut HeaderMap, name: &HeaderName) {
+    let is_one = |field: &&HeaderName| is_spelling_of(field.as_str(), name.as_str());
+    while let Some(field) = fields.keys().find(is_one).cloned() {
+        fields.remove(field);
     }
 }
 

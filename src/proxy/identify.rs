@@ -1,0 +1,49 @@
+//! Who is asking, and what the app says about that: between a request, the resolver, and what is counted and logged.
+
+use http::{HeaderMap, HeaderName};
+
+use super::exchange::Exchange;
+use super::notices;
+use super::respond::Notice;
+use crate::facts::Who;
+use crate::identity::{Release, Resolved};
+use crate::metrics::IdentityOutcome;
+
+/// Everyone behind a request with these headers; noted in `exchange` for the answer and the access log.
+pub fn who(exchange: &mut Exchange, headers: &HeaderMap) -> Result<Who, Notice> {
+    let resolver = &exchange.live.resolver;
+    let resolved = if resolver.is_idle() {
+        Resolved::default()
+    } else {
+        resolver.resolve(headers, exchange.clock().wall()).map_err(|_| notices::too_many_credentials())?
+    };
+    let Resolved { who, sessions } = resolved;
+    exchange.shared().metrics.identity(match (who.accounts.first(), who.unknown) {
+        (Some(_), _) => IdentityOutcome::Known,
+        (None, Some(_)) => IdentityOutcome::Unknown,
+        (None, None) => IdentityOutcome::None,
+    });
+    if let (Some(record), Some(first)) = (&mut exchange.record, who.accounts.first()) {
+        record.account = Some(first.id.clone());
+    }
+    exchange.sessions = sessions;
+    Ok(who)
+}
+
+/// The header by which the app names the account of a request. It ends here, wherever it stands and whoever sent it.
+pub fn learn_from(exchange: &Exchange) -> Option<&HeaderName> {
+    exchange.live.policy.identity.learn_from.as_ref()
+}
+
+/// Takes what the app says of the request's account out of the head of its answer.
+pub fn learn(exchange: &mut Exchange, answer: &mut HeaderMap) -> Release {
+    let live = &exchange.live;
+    let Some(account) = live.policy.identity.learn_from.as_ref().and_then(|name| answer.remove(name)) else {
+        return Release::Pass;
+    };
+    let said = live.resolver.learn(&exchange.sessions, account.as_bytes(), answer);
+    if let (Some(record), Some(id)) = (&mut exchange.record, said.account) {
+        record.account.get_or_insert(id);
+    }
+    said.release
+}
