@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::facts::Facts;
-use crate::policy::{Cost, Exempt, Limit, LimitId, Match, Policy, Route, RouteId};
+use crate::policy::{Cost, Exempt, Limit, LimitId, Match, Policy, Route, RouteId, UpstreamId};
 use crate::remedy::Mode;
 
+use super::load::{Seats, UpstreamLoad};
 use super::names::{Algorithm, CellName, CellNames, SlotKey};
 use super::queue::Queues;
 use super::rules::{self, Rules};
@@ -18,6 +19,8 @@ pub struct Binding {
     /// By route.
     routes: Vec<Vec<BoundLimit>>,
     pub(super) queues: Queues,
+    /// By upstream; empty where load is not measured.
+    load: Vec<Arc<UpstreamLoad>>,
 }
 
 /// One limit on one route.
@@ -49,7 +52,7 @@ enum Coverage {
 }
 
 impl Binding {
-    pub(super) fn new(policy: Arc<Policy>, names: &mut CellNames) -> Self {
+    pub(super) fn new(policy: Arc<Policy>, names: &mut CellNames, load: Vec<Arc<UpstreamLoad>>) -> Self {
         let ids = || (0..=u16::MAX).map(LimitId);
         let rules: Vec<Rules> =
             ids().zip(&policy.limits).map(|(id, limit)| Rules::new(&policy, id, limit)).collect();
@@ -59,11 +62,24 @@ impl Binding {
         });
         let routes = routes.collect();
         let queues = Queues::of(&policy);
-        Binding { policy, routes, queues }
+        Binding { policy, routes, queues, load }
     }
 
     pub fn policy(&self) -> &Arc<Policy> {
         &self.policy
+    }
+
+    /// Counts a request as load on its upstream until it ends.
+    pub(super) fn begin_load(&self, facts: &Facts<'_>) -> Seats {
+        if self.load.is_empty() {
+            return Seats::default();
+        }
+        let UpstreamId(upstream) = self.policy.route(facts.route).upstream;
+        self.load.get(usize::from(upstream)).map_or_else(Seats::default, |load| load.begin(facts))
+    }
+
+    pub(super) fn load(&self) -> impl Iterator<Item = (UpstreamId, &UpstreamLoad)> {
+        (0..).map(UpstreamId).zip(self.load.iter().map(Arc::as_ref))
     }
 
     /// The limits that apply to a request, in file order.

@@ -6,6 +6,7 @@
 mod binding;
 mod decide;
 mod keyed;
+mod load;
 mod names;
 mod queue;
 mod record;
@@ -17,6 +18,7 @@ mod ticket;
 mod watch;
 
 pub use binding::Binding;
+pub use load::{AccountLoad, Busy, LoadEvent, LoadFinding, Resource, UpstreamReport, Utilisation};
 pub use queue::QueuePlace;
 pub use switch::ModeOverride;
 pub use ticket::Ticket;
@@ -27,11 +29,12 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::facts::{ConnFacts, Facts, Outcome, ProtocolEvent};
-use crate::policy::{LimitId, Policy};
-use crate::remedy::Decision;
+use crate::policy::{LimitId, Policy, UpstreamId};
+use crate::remedy::{Decision, Verdict};
 use crate::time::Moment;
 use decide::Terms;
 use keyed::KeyedHash;
+use load::LoadBook;
 use names::CellNames;
 use switch::Switch;
 use table::Table;
@@ -43,6 +46,7 @@ pub struct Engine {
     names: Arc<Mutex<CellNames>>,
     keyed: KeyedHash,
     switch: Arc<Switch>,
+    load: Arc<LoadBook>,
 }
 
 /// Whether a new connection is taken.
@@ -82,13 +86,17 @@ impl Engine {
             names: Arc::default(),
             keyed: KeyedHash::new(key),
             switch: Arc::default(),
+            load: Arc::default(),
         }
     }
 
     /// Joins a policy to the state. Limits find the cells that limits of the same name and algorithm left, and
     /// requests under an earlier binding count in the same cells.
     pub fn bind(&self, policy: Arc<Policy>) -> Binding {
-        Binding::new(policy, &mut self.names.lock())
+        {
+            let load = self.load.bind(&policy);
+            Binding::new(policy, &mut self.names.lock(), load)
+        }
     }
 
     /// Decides whether a connection is taken. All are: nothing limits connections yet.
@@ -114,7 +122,11 @@ impl Engine {
         let mode = self.switch.mode(facts.at).unwrap_or(binding.policy().enforcement.mode);
         let terms = Terms { binding, keyed: &self.keyed, mode, details };
         let (decision, places) = decide::decide(&self.table, terms, facts);
-        (decision, Ticket::new(&self.table, places))
+        let ticket = Ticket::new(&self.table, places);
+        match decision.verdict {
+            Verdict::Forward => (decision, ticket.loading(binding.begin_load(facts))),
+            Verdict::Delay(_) | Verdict::Refuse(_) => (decision, ticket),
+        }
     }
 
     /// A place among the requests that wait for a limit; `None` when all are taken. Leave it by dropping it.
@@ -140,6 +152,24 @@ impl Engine {
     /// Notes what happened on a connection without becoming a request. It is for the detectors of protocol
     /// abuse; there are none yet.
     pub fn event(&self, _binding: &Binding, _conn: &ConnFacts, _event: ProtocolEvent) {}
+
+    /// Looks for accounts that take an unreasonable share of an upstream, and tells what began and ended since the
+    /// last time. `busy` is how busy each upstream of the policy is, in its order; `None` where its capacity is not
+    /// known. To be called about once a second.
+    pub fn sweep(
+        &self,
+        binding: &Binding,
+        busy: impl IntoIterator<Item = Option<Busy>>,
+        now: Moment,
+    ) -> Vec<LoadEvent> {
+        let each = binding.load().zip(busy);
+        each.flat_map(|((id, load), busy)| load.sweep(id, &binding.policy().load, busy, now)).collect()
+    }
+
+    /// The busiest accounts of each upstream; nothing where load is not measured.
+    pub fn load(&self, binding: &Binding, now: Moment) -> Vec<(UpstreamId, UpstreamReport)> {
+        binding.load().map(|(id, load)| (id, load.report(&binding.policy().load, now))).collect()
+    }
 
     pub fn stats(&self) -> StateStats {
         self.table.stats()

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::load::Seats;
 use super::names::SlotKey;
 use super::table::Table;
 use crate::facts::{Outcome, Principal};
@@ -17,6 +18,8 @@ use crate::time::{Moment, nanos};
 #[must_use]
 pub struct Ticket {
     held: Option<Box<Held>>,
+    /// Where it counts as load on its upstream.
+    load: Seats,
 }
 
 #[derive(Debug)]
@@ -43,11 +46,19 @@ pub(super) struct Place {
 impl Ticket {
     pub(super) fn new(table: &Arc<Table>, places: Places) -> Self {
         let held = (!places.is_empty()).then(|| Box::new(Held { table: Arc::clone(table), places }));
-        Ticket { held }
+        Ticket { held, load: Seats::default() }
+    }
+
+    /// The same, counted as load as well.
+    pub(super) fn loading(self, load: Seats) -> Self {
+        let mut ticket = self;
+        ticket.load = load;
+        ticket
     }
 
     /// Ends the request with what it has cost.
     pub(super) fn settle(mut self, outcome: &Outcome) {
+        std::mem::take(&mut self.load).settle(outcome);
         if let Some(held) = self.held.take() {
             held.end(|place| (place.cost_of(outcome), outcome.at));
         }

@@ -10,6 +10,7 @@
 //! New cells and checks allocate nothing; a cell's [`heap_bytes`](Cell::heap_bytes) grow only when it is charged
 //! or settled.
 
+mod adaptive;
 mod calendar;
 mod concurrency;
 mod debt;
@@ -20,6 +21,7 @@ mod quota;
 mod saved;
 mod sliding;
 
+pub use adaptive::AdaptiveLimit;
 pub use concurrency::{ConcurrencyCell, ConcurrencyRule};
 pub use debt::{
     DebtCell, DebtRule, Ledger, MonthDebt, MonthRule, PacedDebt, PacedRule, WindowDebt, WindowRule,

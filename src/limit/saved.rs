@@ -38,21 +38,19 @@ pub struct SavedGcra {
     pub interval_ns: u64,
 }
 
-/// Units spent in a month, counted from January 1970, and those that wait for the next ones, so many in each.
+/// Units spent in a month, counted from January 1970, and those that wait for the next ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedMonth {
-    pub month: u32,
+    pub month: u64,
     pub spent: u64,
     pub waiting: u64,
-    pub units: u64,
 }
 
-/// Units spent in a window, and those that waited at a time, for so many in each window.
+/// Units spent in a window, and those that waited at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedDebt {
     pub spent: SavedWindow,
     pub waiting: u64,
-    pub units: u64,
     pub at_unix_ns: u64,
 }
 

@@ -208,7 +208,7 @@ impl SlidingCell {
         })
     }
 
-    pub(super) fn window(&self) -> u64 {
+    fn window(&self) -> u64 {
         log!(self, log => log.window())
     }
 
