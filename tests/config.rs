@@ -133,7 +133,7 @@ fn the_least_gets_the_defaults() {
 fn what_has_no_effect_is_named() {
     let limits = [
         ("account", "key = [\"account\"]\nrate = \"1/s\""),
-        ("header", "key = [\"header:x-tenant\"]\nrate = \"1/s\""),
+        ("fingerprint", "key = [\"fingerprint\"]\nrate = \"1/s\""),
         ("time", "key = [\"client\"]\nrate = \"1s/s\"\ncost = \"upstream-time\""),
         ("bytes", "key = [\"client\"]\nrate = \"1MiB/s\"\ncost = \"response-bytes\""),
         ("quota", "key = [\"client\"]\nquota = \"1M/30d\""),
@@ -153,7 +153,7 @@ fn what_has_no_effect_is_named() {
             "detectors.crawl",
             "limits.account",
             "limits.bytes",
-            "limits.header",
+            "limits.fingerprint",
             "limits.quota",
             "limits.time",
             "standing"
@@ -284,4 +284,5 @@ fn uncomment_default(line: &str) -> &str {
 }
 
 /// Keys that a comment shows by an example, as the default is to have none.
-const NO_DEFAULTS: [&str; 5] = ["health_check", "learn_account_from", "access", "clause", "proxy_tls"];
+const NO_DEFAULTS: [&str; 6] =
+    ["health_check", "learn_account_from", "access", "clause", "path", "proxy_tls"];

@@ -2,8 +2,8 @@
 
 #[path = "engine_props/bounds.rs"]
 mod bounds;
-#[path = "engine_props/cells.rs"]
-mod cells;
+#[path = "engine_props/costs.rs"]
+mod costs;
 #[path = "engine_props/delay.rs"]
 mod delay;
 #[path = "engine_props/details.rs"]

@@ -1,8 +1,7 @@
 //! `[enforcement]` and `[state]`: the switch for everything, and what weir may remember.
 
-use ipnet::IpNet;
-
 use super::limits::MODES;
+use super::matches::{self, Exempt};
 use super::place::At;
 use super::reader::{Item, TableKind};
 use crate::remedy::Mode;
@@ -15,7 +14,8 @@ pub const STATE: TableKind = TableKind { title: "[state]", keys: &["memory", "pa
 #[derive(Clone, Debug, Default)]
 pub struct Enforcement {
     pub mode: Option<Mode>,
-    pub never_refuse: Vec<IpNet>,
+    /// Counted, never refused.
+    pub never_refuse: Exempt,
 }
 
 /// `[state]` as written.
@@ -33,9 +33,7 @@ pub(super) fn read(item: Item<'_>) -> Option<Enforcement> {
     let table = item.table(&ENFORCEMENT)?;
     Some(Enforcement {
         mode: table.read("mode", |i| i.word(MODES)),
-        never_refuse: table
-            .read("never_refuse", |i| i.one_or_list(super::listen::network))
-            .unwrap_or_default(),
+        never_refuse: table.read("never_refuse", matches::never_refuse).unwrap_or_default(),
     })
 }
 

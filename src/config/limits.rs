@@ -1,11 +1,15 @@
 //! `[[limits]]`, and the numbers that plans and agreements put in their place.
 
-use http::{HeaderName, Method};
+use std::time::Duration;
+
+use http::HeaderName;
 
 use super::diagnostic::Diagnostic;
+use super::matches::{self, Exempt, Match};
 use super::place::{At, Place};
 use super::reader::{Item, Table, TableKind, quoted};
-use super::units::{self, Rate};
+use super::units::{self, Quota, Rate};
+use crate::policy::{Cost, Missing};
 use crate::remedy::Mode;
 
 pub const LIMIT: TableKind = TableKind {
@@ -14,18 +18,22 @@ pub const LIMIT: TableKind = TableKind {
         "name",
         "clause",
         "key",
+        "missing",
         "match",
+        "exempt",
         "rate",
         "concurrency",
         "quota",
         "algorithm",
         "burst",
         "cost",
+        "over",
+        "delay",
         "mode",
     ],
 };
 
-pub const MATCH: TableKind = TableKind { title: "`match`", keys: &["path", "method", "host"] };
+pub const DELAY: TableKind = TableKind { title: "`delay`", keys: &["max", "queue"] };
 
 pub const OVERRIDE: TableKind =
     TableKind { title: "the numbers of a limit", keys: &["rate", "concurrency", "quota", "burst"] };
@@ -36,21 +44,38 @@ pub struct Limit {
     pub name: At<String>,
     pub clause: Option<At<String>>,
     pub key: At<Vec<At<KeyPart>>>,
-    pub matches: Match,
+    pub missing: Option<At<Missing>>,
+    pub matches: At<Match>,
+    pub exempt: Exempt,
     pub numbers: Numbers,
     pub algorithm: Option<At<Algorithm>>,
     pub cost: Option<At<Cost>>,
+    pub over: Option<At<Over>>,
+    pub delay: Option<At<Delay>>,
     pub mode: Option<Mode>,
     pub place: Place,
 }
 
 /// How much: exactly one of `rate`, `concurrency` and `quota` in a limit, at least one in an override.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Numbers {
     pub rate: Option<At<Rate>>,
     pub concurrency: Option<At<u32>>,
-    pub quota: Option<At<Rate>>,
+    pub quota: Option<At<Quota>>,
     pub burst: Option<At<u32>>,
+}
+
+impl Numbers {
+    /// These, and where they say nothing the others.
+    #[must_use]
+    pub fn or(self, others: Numbers) -> Numbers {
+        Numbers {
+            rate: self.rate.or(others.rate),
+            concurrency: self.concurrency.or(others.concurrency),
+            quota: self.quota.or(others.quota),
+            burst: self.burst.or(others.burst),
+        }
+    }
 }
 
 /// One part of `key`.
@@ -68,30 +93,24 @@ pub enum KeyPart {
     Header(HeaderName),
 }
 
-/// `match` as written; an empty list matches everything.
-#[derive(Clone, Debug, Default)]
-pub struct Match {
-    pub paths: Vec<At<String>>,
-    pub methods: Vec<Method>,
-    pub hosts: Vec<At<String>>,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     SlidingWindow,
     Gcra,
 }
 
-/// What is counted.
+/// `over`: what is done with a request that does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cost {
-    /// Requests by their route's weight.
-    Requests,
-    RequestBytes,
-    ResponseBytes,
-    /// Both ways.
-    Bytes,
-    UpstreamTime,
+pub enum Over {
+    Reject,
+    Delay,
+}
+
+/// `delay`: how long a request may wait for its turn, and how many may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delay {
+    pub max: Option<Duration>,
+    pub queue: Option<u32>,
 }
 
 /// The words for `mode`, everywhere.
@@ -111,17 +130,28 @@ const KEY_PARTS: &[(&str, KeyPart)] = &[
     ("method", KeyPart::Method),
 ];
 
-const COSTS: &[(&str, Cost)] = &[
-    ("requests", Cost::Requests),
-    ("request-bytes", Cost::RequestBytes),
-    ("response-bytes", Cost::ResponseBytes),
-    ("bytes", Cost::Bytes),
-    ("upstream-time", Cost::UpstreamTime),
+const ALGORITHMS: &[(&str, Algorithm)] =
+    &[("sliding-window", Algorithm::SlidingWindow), ("gcra", Algorithm::Gcra)];
+
+const COSTS: [(&str, Cost); 5] = [
+    (Cost::Requests.name(), Cost::Requests),
+    (Cost::RequestBytes.name(), Cost::RequestBytes),
+    (Cost::ResponseBytes.name(), Cost::ResponseBytes),
+    (Cost::Bytes.name(), Cost::Bytes),
+    (Cost::UpstreamTime.name(), Cost::UpstreamTime),
 ];
+
+const MISSING: &[(&str, Missing)] = &[("skip", Missing::Skip), ("shared", Missing::Shared)];
+
+const OVER: &[(&str, Over)] = &[("reject", Over::Reject), ("delay", Over::Delay)];
 
 const RATE: &str = "a rate such as \"100/10s\", \"5/min\", \"120s/min\", \"2GiB/h\" or \"1M/30d\"";
 const CONCURRENCY_MAX: u64 = 1_000_000;
 const BURST_MAX: u64 = 1_000_000_000;
+const QUOTA: &str = "a quota such as \"1M/30d\", \"100GiB/7d\" or \"1M/month\", a month of the calendar";
+/// Longer than this no client waits.
+const DELAY_MAX: Duration = Duration::from_secs(60);
+const DELAY_QUEUE_MAX: u64 = 1_000_000;
 /// Every limit is asked about every request that it matches.
 const LIMITS_MAX: usize = 200;
 
@@ -138,13 +168,16 @@ fn limit(item: Item<'_>) -> Option<Limit> {
     require_one_number(&table, &numbers);
     Some(Limit {
         clause: table.read("clause", |i| i.text_at("the id of a clause")),
-        matches: table.read("match", matches).unwrap_or_default(),
+        missing: table.read("missing", |i| i.word(MISSING).map(|m| i.at(m))),
+        matches: table
+            .read("match", |i| matches::read(i).map(|m| i.at(m)))
+            .unwrap_or(At::new(Match::default(), table.place)),
+        exempt: table.read("exempt", matches::read_exempt).unwrap_or_default(),
         numbers,
-        algorithm: table.read("algorithm", |i| {
-            i.word(&[("sliding-window", Algorithm::SlidingWindow), ("gcra", Algorithm::Gcra)])
-                .map(|a| i.at(a))
-        }),
-        cost: table.read("cost", |i| i.word(COSTS).map(|c| i.at(c))),
+        algorithm: table.read("algorithm", |i| i.word(ALGORITHMS).map(|a| i.at(a))),
+        cost: table.read("cost", |i| i.word(&COSTS).map(|c| i.at(c))),
+        over: table.read("over", |i| i.word(OVER).map(|o| i.at(o))),
+        delay: table.read("delay", |i| delay(i).map(|d| i.at(d))),
         mode: table.read("mode", |i| i.word(MODES)),
         place: table.place,
         // A key that could not be read was reported; the name must stay known to plans that refer to it.
@@ -156,18 +189,22 @@ fn limit(item: Item<'_>) -> Option<Limit> {
 /// The numbers of a limit, or those that a plan or an agreement puts in their place.
 pub(super) fn numbers(table: &Table<'_>) -> Numbers {
     Numbers {
-        rate: table.read("rate", rate),
+        rate: table.read("rate", |i| amount_in_time(i, RATE, units::rate)),
         concurrency: table.read("concurrency", |i| i.whole(1..=CONCURRENCY_MAX).map(|n| i.at(n))),
-        quota: table.read("quota", rate),
+        quota: table.read("quota", |i| amount_in_time(i, QUOTA, units::quota)),
         burst: table.read("burst", |i| i.whole(1..=BURST_MAX).map(|n| i.at(n))),
     }
 }
 
-fn rate(item: Item<'_>) -> Option<At<Rate>> {
-    let text = item.text(RATE)?;
-    match units::rate(text) {
-        Ok(rate) => Some(item.at(rate)),
-        Err(why) => item.refuse(format!("`{}` cannot be {}: {why}", item.key, quoted(text)), RATE),
+fn amount_in_time<T>(
+    item: Item<'_>,
+    expected: &str,
+    parse: impl FnOnce(&str) -> Result<T, &'static str>,
+) -> Option<At<T>> {
+    let text = item.text(expected)?;
+    match parse(text) {
+        Ok(value) => Some(item.at(value)),
+        Err(why) => item.refuse(format!("`{}` cannot be {}: {why}", item.key, quoted(text)), expected),
     }
 }
 
@@ -227,18 +264,10 @@ fn key_part(item: Item<'_>) -> Option<KeyPart> {
     None
 }
 
-fn matches(item: Item<'_>) -> Option<Match> {
-    let table = item.table(&MATCH)?;
-    Some(Match {
-        paths: table.read("path", |i| i.one_or_list(super::routes::template)).unwrap_or_default(),
-        methods: table.read("method", |i| i.one_or_list(method)).unwrap_or_default(),
-        hosts: table.read("host", |i| i.one_or_list(super::routes::host)).unwrap_or_default(),
-    })
-}
-
-/// A method in capitals; methods are case-sensitive (RFC 9110 §9.1), so `post` would never match.
-fn method(item: Item<'_>) -> Option<Method> {
-    item.parse("a method in capitals such as \"POST\"", |text| {
-        if text.bytes().any(|b| b.is_ascii_lowercase()) { None } else { text.parse().ok() }
+fn delay(item: Item<'_>) -> Option<Delay> {
+    let table = item.table(&DELAY)?;
+    Some(Delay {
+        max: table.read("max", |i| i.duration(Duration::from_millis(1)..=DELAY_MAX)),
+        queue: table.read("queue", |i| i.whole(1..=DELAY_QUEUE_MAX)),
     })
 }

@@ -1,14 +1,15 @@
 //! The only I/O of the configuration: its files are read here, and nothing else is.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Problems};
-use super::place::{FileId, Place, SourceFile};
+use super::place::{At, FileId, Place, SourceFile};
 use super::reader::{Table, TableKind};
-use super::{Config, accounts, clauses};
+use super::{Config, NamedFiles, accounts, clauses};
 use crate::policy::Policy;
 use crate::policy::compile::compile;
 
@@ -30,10 +31,16 @@ pub struct Loaded {
 pub fn fingerprint(files: &[PathBuf]) -> u64 {
     let mut hasher = DefaultHasher::new();
     for file in files {
-        read_text(file).ok().hash(&mut hasher);
+        std::fs::read(file).ok().hash(&mut hasher);
     }
     hasher.finish()
 }
+
+/// Ten million accounts are about two gigabytes.
+const TEXT_BYTES_MAX: u64 = 4 << 30;
+const KEY_FILE_BYTES_MAX: u64 = 1 << 20;
+/// The largest that is known is a hundredth of this.
+const ASN_DATABASE_BYTES_MAX: u64 = 1 << 30;
 
 /// The policy that is in force where `[policy] file` names no other.
 const SHIPPED_POLICY: &str = include_str!("../../config/policy.toml");
@@ -48,7 +55,7 @@ pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
     match read_text(path) {
         Ok(text) => {
             reading.watched.push(path.to_owned());
-            Some(&text).hash(&mut reading.contents);
+            Some(text.as_bytes()).hash(&mut reading.contents);
             reading.finish(name, text, directory)
         }
         Err(why) => {
@@ -85,6 +92,7 @@ impl Reading {
         let config = self.table(file, &super::ROOT, Config::read).map(|mut config| {
             config.clauses = self.clauses(&config, directory);
             config.accounts = self.accounts(&config, directory);
+            config.named = self.named(&config, directory);
             config
         });
         let policy = config.and_then(|config| compile(&config, directory, &self.problems));
@@ -103,35 +111,61 @@ impl Reading {
 
     fn clauses(&mut self, config: &Config, directory: &Path) -> Vec<clauses::Clause> {
         let file = match &config.policy_file {
-            Some(written) => self.add_file(directory, &written.value, written.place),
+            Some(written) => self.add_file(directory, written),
             None => Some(self.add_source("the built-in policy".to_owned(), SHIPPED_POLICY.to_owned())),
         };
         file.and_then(|file| self.table(file, &clauses::POLICY_FILE, clauses::read)).unwrap_or_default()
     }
 
-    fn accounts(&mut self, config: &Config, directory: &Path) -> Option<Vec<accounts::Account>> {
+    fn accounts(&mut self, config: &Config, directory: &Path) -> Option<accounts::AccountsFile> {
         let written = config.identity.accounts_file.as_ref()?;
-        let file = self.add_file(directory, &written.value, written.place)?;
+        let file = self.add_file(directory, written)?;
         self.table(file, &accounts::ACCOUNTS_FILE, accounts::read)
     }
 
-    /// Reads a file that the configuration names at `place`.
-    fn add_file(&mut self, directory: &Path, name: &str, place: Place) -> Option<FileId> {
-        let path = directory.join(name);
-        // Watched even if it cannot be read now: writing it is how the operator repairs the configuration.
-        self.watched.push(path.clone());
-        let text = read_text(&path);
-        text.as_ref().ok().hash(&mut self.contents);
-        match text {
+    fn named(&mut self, config: &Config, directory: &Path) -> NamedFiles {
+        let mut named = NamedFiles::default();
+        for file in config.identity.key_files() {
+            if !named.keys.contains_key(&file.value)
+                && let Some(bytes) = self.read_named(directory, file, KEY_FILE_BYTES_MAX)
+            {
+                named.keys.insert(file.value.clone(), bytes);
+            }
+        }
+        let database = config.identity.asn_database.as_ref();
+        named.asn_database =
+            database.and_then(|file| self.read_named(directory, file, ASN_DATABASE_BYTES_MAX));
+        named
+    }
+
+    /// Reads a file of text that the configuration names at `place`.
+    fn add_file(&mut self, directory: &Path, file: &At<String>) -> Option<FileId> {
+        let path = directory.join(&file.value);
+        let bytes = self.read_named(directory, file, TEXT_BYTES_MAX)?;
+        match into_text(bytes) {
             Ok(text) => Some(self.add_source(path.display().to_string(), text)),
             Err(why) => {
-                self.problems.add(
-                    Diagnostic::error(place, format!("cannot read {}: {why}", path.display()))
-                        .expected("a readable file, relative to the configuration's directory"),
-                );
+                self.report_unreadable(&path, file.place, &why);
                 None
             }
         }
+    }
+
+    /// Reads a file that the configuration names; relative names are below `directory`.
+    fn read_named(&mut self, directory: &Path, file: &At<String>, bytes_max: u64) -> Option<Vec<u8>> {
+        let path = directory.join(&file.value);
+        let bytes = read_bytes(&path, bytes_max);
+        bytes.as_ref().ok().hash(&mut self.contents);
+        // Watched even if it cannot be read now: writing it is how the operator repairs the configuration.
+        self.watched.push(path.clone());
+        bytes.map_err(|why| self.report_unreadable(&path, file.place, &why)).ok()
+    }
+
+    fn report_unreadable(&self, path: &Path, place: Place, why: &str) {
+        self.problems.add(
+            Diagnostic::error(place, format!("cannot read {}: {why}", path.display()))
+                .expected("a readable file, relative to the configuration's directory"),
+        );
     }
 
     fn add_source(&mut self, name: String, text: String) -> FileId {
@@ -187,10 +221,26 @@ fn syntax_error(file: FileId, text: &str, fault: &toml::de::Error) -> Diagnostic
 
 /// The text of a file, or why there is none.
 fn read_text(path: &Path) -> Result<String, String> {
-    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+    into_text(read_bytes(path, TEXT_BYTES_MAX)?)
+}
+
+/// The contents of a file, or why there are none.
+fn read_bytes(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
+    let told = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
         _ => error.to_string(),
-    })?;
+    };
+    let file = std::fs::File::open(path).map_err(told)?;
+    let mut bytes = Vec::new();
+    // One more than allowed, so that too many are noticed; a pipe has no length to ask for.
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(told)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(format!("it is larger than {bytes_max} bytes"));
+    }
+    Ok(bytes)
+}
+
+fn into_text(bytes: Vec<u8>) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|error| {
         let line = memchr::memchr_iter(
             b'\n',

@@ -13,8 +13,11 @@ pub mod identity;
 pub mod limits;
 pub mod listen;
 pub mod log;
+pub mod matches;
 pub mod plans;
+pub mod responses;
 pub mod routes;
+pub mod shares;
 pub mod units;
 pub mod upstreams;
 
@@ -29,6 +32,9 @@ pub use load::{Loaded, fingerprint, from_str, load};
 pub use nearest::nearest;
 pub use place::{At, FileId, Place, Position, SourceFile};
 pub use reader::TableKind;
+
+use std::collections::HashMap;
+use std::fmt;
 
 use reader::{Item, Table};
 
@@ -48,6 +54,8 @@ pub const ROOT: TableKind = TableKind {
         "routes",
         "identity",
         "state",
+        "load",
+        "responses",
         "limits",
         "plans",
         "agreements",
@@ -80,10 +88,20 @@ pub const TABLES: &[&TableKind] = &[
     &upstreams::RETRY,
     &routes::ROUTE,
     &identity::IDENTITY,
+    &identity::JWT,
     &identity::CLIENT,
+    &identity::NETWORK,
     &enforcement::STATE,
+    &shares::LOAD,
+    &shares::UNREASONABLE,
+    &responses::RESPONSES,
+    &responses::CORS,
     &limits::LIMIT,
-    &limits::MATCH,
+    &matches::MATCH,
+    &matches::NOT,
+    &matches::EXEMPT,
+    &matches::NEVER_REFUSE,
+    &limits::DELAY,
     &limits::OVERRIDE,
     &plans::PLAN,
     &plans::AGREEMENT,
@@ -92,6 +110,20 @@ pub const TABLES: &[&TableKind] = &[
     &log::LOG,
     &log::ACCESS,
 ];
+
+/// Files that are no text, each by the name under which the configuration knows it.
+#[derive(Clone, Default)]
+pub struct NamedFiles {
+    pub keys: HashMap<String, Vec<u8>>,
+    pub asn_database: Option<Vec<u8>>,
+}
+
+/// Only how many: some are secret.
+impl fmt::Debug for NamedFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NamedFiles({} of keys)", self.keys.len())
+    }
+}
 
 /// A configuration as written, its policy file and accounts file included.
 ///
@@ -108,6 +140,8 @@ pub struct Config {
     pub enforcement: enforcement::Enforcement,
     pub identity: identity::Identity,
     pub state: enforcement::State,
+    pub load: shares::Load,
+    pub responses: responses::Responses,
     pub upstreams: At<Vec<upstreams::Upstream>>,
     pub routes: Vec<routes::Route>,
     pub limits: Vec<limits::Limit>,
@@ -120,7 +154,9 @@ pub struct Config {
     /// Of the policy file, or of the policy that is built in.
     pub clauses: Vec<clauses::Clause>,
     /// `None` without an accounts file.
-    pub accounts: Option<Vec<accounts::Account>>,
+    pub accounts: Option<accounts::AccountsFile>,
+    /// What the files of keys and numbers that `[identity]` names hold, as far as they can be read.
+    pub named: NamedFiles,
 }
 
 impl Config {
@@ -143,6 +179,8 @@ impl Config {
             enforcement: root.read("enforcement", enforcement::read).unwrap_or_default(),
             identity: root.read("identity", identity::read).unwrap_or_default(),
             state: root.read("state", enforcement::read_state).unwrap_or_default(),
+            load: root.read("load", shares::read).unwrap_or_default(),
+            responses: root.read("responses", responses::read).unwrap_or_default(),
             upstreams: upstreams.unwrap_or(At::new(Vec::new(), root.place)),
             routes: root.read("routes", |i| Some(routes::read(i))).unwrap_or_default(),
             limits: root.read("limits", |i| Some(limits::read(i))).unwrap_or_default(),
@@ -154,6 +192,7 @@ impl Config {
             policy_file: root.read("policy", policy_file),
             clauses: Vec::new(),
             accounts: None,
+            named: NamedFiles::default(),
         }
     }
 }

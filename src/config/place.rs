@@ -14,7 +14,7 @@ pub struct Place {
 }
 
 /// A value and the place where it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct At<T> {
     pub value: T,
     pub place: Place,

@@ -212,6 +212,23 @@ impl<'a> Item<'a> {
         self.parse(&expected, |text| units::bytes(text).filter(|n| range.contains(n)))
     }
 
+    /// A share of a whole, `0.5` or `"50%"`, in thousandths: more than nothing, at most all.
+    pub(super) fn share(&self) -> Option<u32> {
+        const EXPECTED: &str = "a share such as 0.5 or \"50%\", above 0 and at most 1";
+        let in_range = |permille: &u32| (1..=1000).contains(permille);
+        let (DeValue::Float(_) | DeValue::Integer(_)) = self.value else {
+            return self.parse(EXPECTED, |text| units::permille(text).filter(in_range));
+        };
+        let written = match self.value {
+            DeValue::Float(number) => number.as_str(),
+            DeValue::Integer(number) => number.as_str(),
+            _ => "",
+        };
+        units::fraction_permille(written)
+            .filter(in_range)
+            .or_else(|| self.refuse(format!("`{}` cannot be {written}", self.key), EXPECTED))
+    }
+
     /// An address and port to listen on.
     pub(super) fn socket_address(&self) -> Option<SocketAddr> {
         self.parse("an address and port such as \"127.0.0.1:8080\" or \"[::]:8080\"", |text| {

@@ -5,6 +5,8 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use crate::policy::Period;
+
 /// What a [`Rate`] counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Amount {
@@ -22,6 +24,24 @@ pub struct Rate {
     pub amount: Amount,
     /// Between [`WINDOW_MIN`] and [`WINDOW_MAX`].
     pub window: Duration,
+}
+
+/// An amount per period: `1M/30d`, `100GiB/month`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    pub amount: Amount,
+    /// A rolling one is as a [`Rate`]'s window.
+    pub period: Period,
+}
+
+impl Amount {
+    /// In what the engine counts: requests, bytes, or nanoseconds.
+    pub fn units(self) -> Option<NonZeroU64> {
+        match self {
+            Amount::Count(units) | Amount::Bytes(units) => Some(units),
+            Amount::Time(time) => NonZeroU64::new(u64::try_from(time.as_nanos()).ok()?),
+        }
+    }
 }
 
 /// Below this a window says nothing that arrives over a network.
@@ -83,6 +103,15 @@ pub fn rate(text: &str) -> Result<Rate, &'static str> {
     Ok(Rate { amount, window })
 }
 
+/// A rate over a long time; also `1M/month`, a month of the calendar. The error says what is wrong with it.
+pub fn quota(text: &str) -> Result<Quota, &'static str> {
+    if let Some((amount, "month")) = text.split_once('/').map(|(amount, period)| (amount, period.trim())) {
+        return Ok(Quota { amount: self::amount(amount.trim())?, period: Period::Month });
+    }
+    let Rate { amount, window } = rate(text)?;
+    Ok(Quota { amount, period: Period::Rolling(window) })
+}
+
 /// `20%`, `12.5%`, in thousandths, 0 to 1000.
 pub fn permille(text: &str) -> Option<u32> {
     let number = text.strip_suffix('%')?.trim_end();
@@ -94,6 +123,18 @@ pub fn permille(text: &str) -> Option<u32> {
     let tenth = scaled(tenth, &[("", 1)])?;
     let sum = whole.checked_add(tenth)?;
     u32::try_from(sum).ok().filter(|&p| p <= 1000)
+}
+
+/// `0.5`, `0.125`, `1`, in thousandths. Finer than a thousandth is refused, not rounded.
+pub fn fraction_permille(text: &str) -> Option<u32> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    let decimals = decimals.trim_end_matches('0');
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if decimals.len() > 3 || whole.is_empty() || !digits(whole) || !digits(decimals) {
+        return None;
+    }
+    let thousandths: u32 = format!("{decimals:0<3}").parse().ok()?;
+    whole.parse::<u32>().ok()?.checked_mul(1000)?.checked_add(thousandths)
 }
 
 /// A length of time as [`duration`] reads it, in the largest unit that leaves no fraction; finer than a
@@ -213,6 +254,29 @@ mod tests {
         }
     }
 
+    /// Promise: a fraction is read as it stands, or not at all.
+    #[test]
+    fn fractions() {
+        for (text, permille) in [("0.5", 500), ("0.125", 125), ("1", 1000), ("1.0", 1000), ("0.7000", 700)] {
+            assert_eq!(fraction_permille(text), Some(permille), "{text}");
+        }
+        for bad in ["", ".5", "0.1234", "1e-3", "-0.5", "+0.5", "nan", "0.5_0", "4294967296"] {
+            assert_eq!(fraction_permille(bad), None, "{bad}");
+        }
+    }
+
+    /// Promise: a quota is a rate over a long time, or over a month of the calendar.
+    #[test]
+    fn quotas() {
+        let rolling = Period::Rolling(Duration::from_secs(30 * DAY_S));
+        assert_eq!(quota("1M/30d"), Ok(Quota { amount: count(1_000_000), period: rolling }));
+        let bytes = Amount::Bytes(NonZeroU64::new(100 << 30).unwrap());
+        assert_eq!(quota("100GiB / month"), Ok(Quota { amount: bytes, period: Period::Month }));
+        for bad in ["0/month", "1M", "1M/2month", "1M/year", "/month", "-1/month"] {
+            assert!(quota(bad).is_err(), "{bad}");
+        }
+    }
+
     proptest! {
         /// Promise: no text, however strange, makes the readers panic, and what they accept is in range.
         #[test]
@@ -220,6 +284,8 @@ mod tests {
             duration(&text);
             bytes(&text);
             permille(&text);
+            fraction_permille(&text);
+            let _ = quota(&text);
             if let Ok(rate) = rate(&text) {
                 prop_assert!((WINDOW_MIN..=WINDOW_MAX).contains(&rate.window));
             }

@@ -27,7 +27,7 @@ pub const UPSTREAM: TableKind = TableKind {
 pub const SERVER: TableKind =
     TableKind { title: "a server of `servers`", keys: &["address", "max_connections"] };
 
-pub const CAPACITY: TableKind = TableKind { title: "`capacity`", keys: &["concurrency"] };
+pub const CAPACITY: TableKind = TableKind { title: "`capacity`", keys: &["concurrency", "min", "max"] };
 
 pub const QUEUE: TableKind = TableKind { title: "`queue`", keys: &["length", "timeout"] };
 
@@ -46,7 +46,7 @@ pub struct Upstream {
     pub name: At<String>,
     pub servers: At<Vec<Server>>,
     pub max_connections: Option<u32>,
-    pub capacity_concurrency: Option<u32>,
+    pub capacity: Option<Capacity>,
     pub third_party: Option<At<String>>,
     pub queue: Queue,
     pub ejection: Ejection,
@@ -54,6 +54,13 @@ pub struct Upstream {
     pub retry: Retry,
     pub idle_connections: Option<u32>,
     pub idle_timeout: Option<Duration>,
+}
+
+/// `capacity` as written.
+#[derive(Clone, Copy, Debug)]
+pub enum Capacity {
+    Fixed(u32),
+    Adaptive { min: Option<At<u32>>, max: Option<At<u32>> },
 }
 
 #[derive(Clone, Debug)]
@@ -116,8 +123,7 @@ fn upstream(name: At<String>, item: Item<'_>) -> Option<Upstream> {
         // Servers that could not be read were reported; the name must stay known to routes that refer to it.
         servers: servers.unwrap_or(At::new(Vec::new(), item.place)),
         max_connections: connections(&table),
-        capacity_concurrency: table
-            .read("capacity", |i| i.table(&CAPACITY)?.read("concurrency", |i| i.whole(1..=CONCURRENCY_MAX))),
+        capacity: table.read("capacity", capacity),
         third_party: table.read("third_party", |i| i.text_at("whose it is, such as \"sms provider\"")),
         queue: table.read("queue", queue).unwrap_or_default(),
         ejection: table.read("ejection", ejection).unwrap_or_default(),
@@ -182,6 +188,31 @@ pub(super) fn is_host_name(host: &str) -> bool {
                 && !label.ends_with('-')
                 && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         })
+}
+
+/// `{ concurrency = 64 }`, `"adaptive"`, or `{ concurrency = "adaptive", min = 4, max = 512 }`.
+fn capacity(item: Item<'_>) -> Option<Capacity> {
+    const EXPECTED: &str =
+        "{ concurrency = 64 }, \"adaptive\", or { concurrency = \"adaptive\", min = 8, max = 1024 }";
+    if !item.is_table() {
+        return item.parse(EXPECTED, |text| {
+            (text == "adaptive").then_some(Capacity::Adaptive { min: None, max: None })
+        });
+    }
+    let table = item.table(&CAPACITY)?;
+    let bound = |key| table.read(key, |i: Item<'_>| i.whole(1..=CONCURRENCY_MAX).map(|n| i.at(n)));
+    let (min, max) = (bound("min"), bound("max"));
+    let concurrency = table.require("concurrency", EXPECTED, |i| {
+        if !i.is_text() {
+            return i.whole(1..=CONCURRENCY_MAX).map(Capacity::Fixed);
+        }
+        i.word(&[("adaptive", Capacity::Adaptive { min, max })])
+    })?;
+    if let (Capacity::Fixed(_), Some(item)) = (concurrency, table.item("min").or(table.item("max"))) {
+        let message = format!("`{}` belongs to `concurrency = \"adaptive\"`", item.key);
+        return item.refuse(message, "no `min` or `max` beside a fixed `concurrency`");
+    }
+    Some(concurrency)
 }
 
 fn queue(item: Item<'_>) -> Option<Queue> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::facts::Facts;
 use crate::policy::{Cost, Exempt, Limit, LimitId, Match, Policy, Route, RouteId, UpstreamId};
 use crate::remedy::Mode;
+use crate::time::WallTime;
 
 use super::load::{Seats, UpstreamLoad};
 use super::names::{Algorithm, CellName, CellNames, SlotKey};
@@ -52,10 +53,15 @@ enum Coverage {
 }
 
 impl Binding {
-    pub(super) fn new(policy: Arc<Policy>, names: &mut CellNames, load: Vec<Arc<UpstreamLoad>>) -> Self {
+    pub(super) fn new(
+        policy: Arc<Policy>,
+        names: &mut CellNames,
+        load: Vec<Arc<UpstreamLoad>>,
+        origin: WallTime,
+    ) -> Self {
         let ids = || (0..=u16::MAX).map(LimitId);
         let rules: Vec<Rules> =
-            ids().zip(&policy.limits).map(|(id, limit)| Rules::new(&policy, id, limit)).collect();
+            ids().zip(&policy.limits).map(|(id, limit)| Rules::new(&policy, id, limit, origin)).collect();
         let routes = policy.routes.iter().map(|route| {
             let limits = ids().zip(&policy.limits).zip(&rules);
             limits.filter_map(|((id, limit), rules)| bind(&policy, route, id, limit, rules, names)).collect()

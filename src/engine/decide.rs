@@ -168,7 +168,7 @@ fn charge(trials: &Trials<'_>, lent: &mut Lent<'_>, principals: &[Principal], no
         let record = lent.record(trial.record);
         let at = record.find(trial.slot, trial.at, trial.rule);
         record.charge(at, trial.rule, trial.cost);
-        if matches!(trial.rule, Rule::Concurrency(_)) || trial.limit.cost.is_settled() {
+        if trial.rule.is_held() {
             places.push(Place {
                 principal: principals[trial.record],
                 slot: trial.slot,

@@ -31,7 +31,7 @@ use parking_lot::Mutex;
 use crate::facts::{ConnFacts, Facts, Outcome, ProtocolEvent};
 use crate::policy::{LimitId, Policy, UpstreamId};
 use crate::remedy::{Decision, Verdict};
-use crate::time::Moment;
+use crate::time::{Moment, WallTime};
 use decide::Terms;
 use keyed::KeyedHash;
 use load::LoadBook;
@@ -45,6 +45,8 @@ pub struct Engine {
     table: Arc<Table>,
     names: Arc<Mutex<CellNames>>,
     keyed: KeyedHash,
+    /// The wall time of [`Moment::ORIGIN`], for the months of quotas.
+    origin: WallTime,
     switch: Arc<Switch>,
     load: Arc<LoadBook>,
 }
@@ -85,9 +87,15 @@ impl Engine {
             table: Arc::new(Table::new(memory_bytes)),
             names: Arc::default(),
             keyed: KeyedHash::new(key),
+            origin: WallTime { unix_ms: 0 },
             switch: Arc::default(),
             load: Arc::default(),
         }
+    }
+
+    /// The same engine, with moments that count from `origin`. Before it is bound to a policy.
+    pub fn starting_at(self, origin: WallTime) -> Self {
+        Engine { origin, ..self }
     }
 
     /// Joins a policy to the state. Limits find the cells that limits of the same name and algorithm left, and
@@ -95,7 +103,7 @@ impl Engine {
     pub fn bind(&self, policy: Arc<Policy>) -> Binding {
         {
             let load = self.load.bind(&policy);
-            Binding::new(policy, &mut self.names.lock(), load)
+            Binding::new(policy, &mut self.names.lock(), load, self.origin)
         }
     }
 

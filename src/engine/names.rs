@@ -18,6 +18,10 @@ pub(super) enum Algorithm {
     Sliding,
     Gcra,
     Concurrency,
+    Month,
+    WindowDebt,
+    PacedDebt,
+    MonthDebt,
 }
 
 /// The name of a group of cells that differ in the method only.

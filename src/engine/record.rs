@@ -2,7 +2,7 @@
 
 use super::names::SlotKey;
 use super::ticket::Place;
-use crate::limit::{Cell, Rule};
+use crate::limit::{Cell, Rule, Status};
 use crate::remedy::Usage;
 use crate::time::Moment;
 
@@ -83,23 +83,28 @@ impl Record {
         if cell.heap_bytes() != before {
             self.measure();
         }
-        if matches!(rule, Rule::Concurrency(_)) {
+        if rule.is_held() {
             self.in_flight = self.in_flight.saturating_add(1);
         }
     }
 
     /// How much is used of the cell at a place.
-    pub(super) fn usage(&mut self, at: usize, _rule: &Rule, _now: Moment) -> Usage {
-        let _ = self.cell(at);
-        Usage::default()
+    pub(super) fn usage(&mut self, at: usize, rule: &Rule, now: Moment) -> Usage {
+        let Status { limit, used, remaining, reset_after } = self.cell(at).status(rule, now);
+        Usage { limit, used, remaining, reset_after }
     }
 
     /// Gives back one request in flight, which has spent so much.
-    pub(super) fn release(&mut self, place: &Place, _spent: u64, _at: Moment) {
-        if let Ok(at) = self.slots.binary_search_by_key(&place.slot, |slot| slot.key) {
-            self.slots[at].cell.release();
-            self.in_flight = self.in_flight.saturating_sub(1);
+    pub(super) fn release(&mut self, place: &Place, spent: u64, now: Moment) {
+        let Ok(at) = self.slots.binary_search_by_key(&place.slot, |slot| slot.key) else { return };
+        let cell = &mut self.slots[at].cell;
+        let before = cell.heap_bytes();
+        cell.release();
+        cell.settle(&place.rule, place.reserved, spent, place.since, now);
+        if cell.heap_bytes() != before {
+            self.measure();
         }
+        self.in_flight = self.in_flight.saturating_sub(1);
     }
 
     /// Forgets the cells that are worth no more than new ones: of routes not visited for a while, and of limits

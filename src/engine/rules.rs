@@ -1,11 +1,12 @@
 //! The numbers of a limit: its own, and those of plans and agreements.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::facts::{Account, Facts};
-use crate::limit::{ConcurrencyRule, GcraRule, Rule, SlidingRule};
+use crate::limit::{ConcurrencyRule, DebtRule, GcraRule, QuotaRule, Rule, SlidingRule};
 use crate::policy::{Bound, Cost, Limit, LimitId, Period, Policy, TermsId};
+use crate::time::WallTime;
 
 use super::names::Algorithm;
 
@@ -25,13 +26,13 @@ struct Numbers {
 }
 
 impl Rules {
-    pub(super) fn new(policy: &Policy, id: LimitId, limit: &Limit) -> Self {
+    pub(super) fn new(policy: &Policy, id: LimitId, limit: &Limit, origin: WallTime) -> Self {
         let ids = (0..=u32::MAX).map(TermsId);
         let others = ids.zip(&policy.terms).filter_map(|(terms, numbers)| {
             let other = numbers.overrides.iter().find(|other| other.limit == id)?;
-            Some((terms, Numbers::new(other.bound, limit.cost)))
+            Some((terms, Numbers::new(other.bound, limit.cost, origin)))
         });
-        Rules { own: Numbers::new(limit.bound, limit.cost), others: others.collect() }
+        Rules { own: Numbers::new(limit.bound, limit.cost, origin), others: others.collect() }
     }
 
     /// For somebody with these terms.
@@ -59,8 +60,8 @@ impl Rules {
 
 impl Numbers {
     #[expect(clippy::cast_precision_loss, reason = "only compared")]
-    fn new(bound: Bound, cost: Cost) -> Self {
-        let per_second = |units: u64, window: std::time::Duration| units as f64 / window.as_secs_f64();
+    fn new(bound: Bound, cost: Cost, origin: WallTime) -> Self {
+        let per_second = |units: u64, window: Duration| units as f64 / window.as_secs_f64();
         let generosity = match bound {
             Bound::SlidingWindow { units, window }
             | Bound::Gcra { units, window, .. }
@@ -68,25 +69,52 @@ impl Numbers {
             Bound::Quota { units, period: Period::Month } => units.get() as f64,
             Bound::Concurrency { requests } => f64::from(requests.get()),
         };
-        Numbers { rule: rule(bound, cost), generosity }
+        Numbers { rule: rule(bound, cost, origin), generosity }
     }
 }
 
-fn rule(bound: Bound, _cost: Cost) -> Rule {
-    match bound {
-        Bound::SlidingWindow { units, window } => Rule::Sliding(SlidingRule::new(units, window)),
-        Bound::Gcra { units, window, burst } => Rule::Gcra(GcraRule::new(units, window, burst)),
-        Bound::Concurrency { requests } => Rule::Concurrency(ConcurrencyRule::new(requests)),
-        // No policy compiles to quotas yet.
-        Bound::Quota { .. } => Rule::Concurrency(ConcurrencyRule::new(NonZeroU32::MAX)),
+fn rule(bound: Bound, cost: Cost, origin: WallTime) -> Rule {
+    match (bound, cost.is_settled()) {
+        (Bound::Concurrency { requests }, _) => Rule::Concurrency(ConcurrencyRule::new(requests)),
+        (Bound::Gcra { units, window, burst }, false) => Rule::Gcra(GcraRule::new(units, window, burst)),
+        (Bound::Gcra { units, window, burst }, true) => {
+            Rule::PacedDebt(accruing(DebtRule::paced(units, window, burst.into()), cost))
+        }
+        (
+            Bound::SlidingWindow { units, window } | Bound::Quota { units, period: Period::Rolling(window) },
+            false,
+        ) => Rule::Sliding(SlidingRule::new(units, window)),
+        (
+            Bound::SlidingWindow { units, window } | Bound::Quota { units, period: Period::Rolling(window) },
+            true,
+        ) => Rule::WindowDebt(accruing(DebtRule::window(units, window), cost)),
+        (Bound::Quota { units, period: Period::Month }, false) => {
+            Rule::Quota(QuotaRule::month(units, origin))
+        }
+        (Bound::Quota { units, period: Period::Month }, true) => {
+            Rule::MonthDebt(accruing(DebtRule::month(units, origin), cost))
+        }
     }
+}
+
+/// Time is spent while a request is in flight; bytes are counted when it ends.
+fn accruing<R>(rule: DebtRule<R>, cost: Cost) -> DebtRule<R> {
+    if cost == Cost::UpstreamTime { rule.accruing(Duration::from_nanos(1)) } else { rule }
 }
 
 /// How a limit counts.
-pub(super) fn algorithm(bound: Bound, _cost: Cost) -> Algorithm {
-    match bound {
-        Bound::SlidingWindow { .. } => Algorithm::Sliding,
-        Bound::Gcra { .. } => Algorithm::Gcra,
-        Bound::Concurrency { .. } | Bound::Quota { .. } => Algorithm::Concurrency,
+pub(super) fn algorithm(bound: Bound, cost: Cost) -> Algorithm {
+    match (bound, cost.is_settled()) {
+        (Bound::Concurrency { .. }, _) => Algorithm::Concurrency,
+        (Bound::Gcra { .. }, false) => Algorithm::Gcra,
+        (Bound::Gcra { .. }, true) => Algorithm::PacedDebt,
+        (Bound::SlidingWindow { .. } | Bound::Quota { period: Period::Rolling(_), .. }, false) => {
+            Algorithm::Sliding
+        }
+        (Bound::SlidingWindow { .. } | Bound::Quota { period: Period::Rolling(_), .. }, true) => {
+            Algorithm::WindowDebt
+        }
+        (Bound::Quota { period: Period::Month, .. }, false) => Algorithm::Month,
+        (Bound::Quota { period: Period::Month, .. }, true) => Algorithm::MonthDebt,
     }
 }

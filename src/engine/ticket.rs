@@ -36,7 +36,6 @@ pub(super) type Places = Vec<Place>;
 pub(super) struct Place {
     pub(super) principal: Principal,
     pub(super) slot: SlotKey,
-    #[expect(dead_code, reason = "for costs that are settled")]
     pub(super) rule: Rule,
     pub(super) cost: Cost,
     pub(super) reserved: u64,

@@ -10,6 +10,9 @@ use crate::time::WallTime;
 const DAYS_TO_1970: u64 = 719_468;
 const MONTHS_TO_1970: u64 = 1969 * 12 + 10;
 
+/// Ten million years.
+const MONTH_MAX: u32 = 120_000_000;
+
 const DAYS_IN_ERA: u64 = 146_097;
 const YEARS_IN_ERA: u64 = 400;
 
@@ -17,15 +20,16 @@ const MILLIS_PER_DAY: u64 = 86_400_000;
 const NANOS_PER_MILLI: i128 = 1_000_000;
 
 /// Months since January 1970 of a time of `limit::instant`, where moments are counted from `origin`.
-pub(super) fn month_of(instant: u64, origin: WallTime) -> u64 {
+pub(super) fn month_of(instant: u64, origin: WallTime) -> u32 {
     let since_origin_ms = (i128::from(instant) - i128::from(ORIGIN)).div_euclid(NANOS_PER_MILLI);
     let unix_ms = i128::from(origin.unix_ms) + since_origin_ms;
-    month_of_day(u64::try_from(unix_ms.max(0)).unwrap_or(u64::MAX) / MILLIS_PER_DAY)
+    let month = month_of_day(u64::try_from(unix_ms.max(0)).unwrap_or(u64::MAX) / MILLIS_PER_DAY);
+    u32::try_from(month).unwrap_or(u32::MAX).min(MONTH_MAX)
 }
 
 /// When a month begins, on the scale of `limit::instant`.
-pub(super) fn month_begins(month: u64, origin: WallTime) -> u64 {
-    let unix_ms = i128::from(first_day_of(month)) * i128::from(MILLIS_PER_DAY);
+pub(super) fn month_begins(month: u32, origin: WallTime) -> u64 {
+    let unix_ms = i128::from(first_day_of(month.into())) * i128::from(MILLIS_PER_DAY);
     let instant = (unix_ms - i128::from(origin.unix_ms)) * NANOS_PER_MILLI + i128::from(ORIGIN);
     u64::try_from(instant.max(0)).unwrap_or(u64::MAX)
 }
@@ -39,9 +43,8 @@ fn month_of_day(unix_day: u64) -> u64 {
     (era * YEARS_IN_ERA + year) * 12 + month - MONTHS_TO_1970
 }
 
-/// Saturates after ten million years.
 fn first_day_of(month: u64) -> u64 {
-    let month = month.min(10_000_000 * 12) + MONTHS_TO_1970;
+    let month = month + MONTHS_TO_1970;
     let (year, month) = (month / 12, month % 12);
     year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 - DAYS_TO_1970
 }

@@ -8,8 +8,9 @@ use crate::time::{Moment, WallTime};
 /// 73 years in nanoseconds. Later moments and longer windows are taken as this.
 pub(super) const HORIZON: u64 = 1 << 61;
 
-/// `Moment::ORIGIN` on this scale: 36 years fit before it.
-pub(super) const ORIGIN: u64 = 1 << 60;
+/// `Moment::ORIGIN` on this scale: 13,000 days fit before it, which is a whole number of parts of most windows that
+/// people write.
+pub(super) const ORIGIN: u64 = 13_000 * 86_400_000_000_000;
 
 const NANOS_PER_MILLI: i128 = 1_000_000;
 

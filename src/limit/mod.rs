@@ -48,6 +48,13 @@ pub enum Rule {
     MonthDebt(DebtRule<MonthRule>),
 }
 
+impl Rule {
+    /// Whether a request counts until it ends: then it has to be released or settled.
+    pub const fn is_held(&self) -> bool {
+        matches!(self, Rule::Concurrency(_) | Rule::WindowDebt(_) | Rule::PacedDebt(_) | Rule::MonthDebt(_))
+    }
+}
+
 /// What one principal has used of one limit.
 #[derive(Clone, Debug)]
 pub enum Cell {

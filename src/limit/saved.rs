@@ -38,19 +38,21 @@ pub struct SavedGcra {
     pub interval_ns: u64,
 }
 
-/// Units spent in a month, counted from January 1970, and those that wait for the next ones.
+/// Units spent in a month, counted from January 1970, and those that wait for the next ones, so many in each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedMonth {
-    pub month: u64,
+    pub month: u32,
     pub spent: u64,
     pub waiting: u64,
+    pub units: u64,
 }
 
-/// Units spent in a window, and those that waited at a time.
+/// Units spent in a window, and those that waited at a time, for so many in each window.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedDebt {
     pub spent: SavedWindow,
     pub waiting: u64,
+    pub units: u64,
     pub at_unix_ns: u64,
 }
 

@@ -18,7 +18,7 @@ pub mod template;
 
 pub use accounts::{Accounts, Layer, Override, Terms, TermsId};
 pub use limit::{Bound, Cost, Exempt, Limit, LimitKey, Match, Missing, Over, Period, WhoPart};
-pub use network::{NetworkPrefix, Networks};
+pub use network::{AsnDatabase, AsnDatabaseError, NetworkPrefix, Networks};
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;

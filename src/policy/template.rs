@@ -1,5 +1,7 @@
 //! Path templates: `/api/v1/exports/{id}`, `/static/*`, `/**`.
 
+use std::cmp::Ordering;
+
 use thiserror::Error;
 
 use super::path::{PathFault, PathRules, TrailingSlash, normalise_segment};
@@ -35,6 +37,16 @@ enum End {
     Anything,
 }
 
+impl End {
+    /// What both allow.
+    fn shared(self, other: End) -> Option<End> {
+        match (self, other) {
+            (End::Anything, end) | (end, End::Anything) => Some(end),
+            (ours, theirs) => (ours == theirs).then_some(ours),
+        }
+    }
+}
+
 /// Why a template cannot be compiled. Says what was expected.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TemplateError {
@@ -60,7 +72,7 @@ impl Template {
     /// Compiles `written` for paths that are normalised by `rules`.
     pub fn parse(written: &str, rules: &PathRules) -> Result<Template, TemplateError> {
         let body = written.strip_prefix('/').ok_or(TemplateError::NotRooted)?;
-        let (body, mut end) = match body {
+        let (body, end) = match body {
             "" => ("", End::Slash),
             "**" => ("", End::Anything),
             _ => match (body.strip_suffix("/**"), body.strip_suffix('/')) {
@@ -76,19 +88,7 @@ impl Template {
                 segments.push(parse_segment(segment, *rules)?);
             }
         }
-        let literals = segments.iter().take_while(|s| matches!(s, Segment::Literal(_))).count();
-        let rest = segments.split_off(literals);
-        let mut prefix = String::new();
-        for segment in &segments {
-            if let Segment::Literal(text) = segment {
-                prefix.push('/');
-                prefix.push_str(text);
-            }
-        }
-        if prefix.is_empty() && rest.is_empty() && end == End::Nothing {
-            end = End::Slash;
-        }
-        Ok(Template { written: written.into(), prefix: prefix.into(), rest: rest.into(), end })
+        Ok(Template::new(Some(written), segments, end))
     }
 
     /// As written.
@@ -135,6 +135,50 @@ impl Template {
         }
     }
 
+    /// What both match, as a template of its own; `None` if no path fits both. Exact.
+    #[must_use]
+    pub fn intersection(&self, other: &Template) -> Option<Template> {
+        let (ours, theirs): (Vec<_>, Vec<_>) = (self.segments().collect(), other.segments().collect());
+        let end = match ours.len().cmp(&theirs.len()) {
+            Ordering::Equal => self.end.shared(other.end)?,
+            // The shorter goes on as the longer does, if it may go on at all.
+            Ordering::Less => (self.end == End::Anything).then_some(other.end)?,
+            Ordering::Greater => (other.end == End::Anything).then_some(self.end)?,
+        };
+        let mut segments = Vec::new();
+        for at in 0..ours.len().max(theirs.len()) {
+            let segment = match (ours.get(at).copied().flatten(), theirs.get(at).copied().flatten()) {
+                (Some(ours), Some(theirs)) => (ours == theirs).then_some(Some(ours))?,
+                (ours, theirs) => ours.or(theirs),
+            };
+            segments.push(segment.map_or(Segment::Any, |text| Segment::Literal(text.into())));
+        }
+        Some(Template::new(None, segments, end))
+    }
+
+    /// Whether some path fits both. Exact.
+    pub fn overlaps(&self, other: &Template) -> bool {
+        self.intersection(other).is_some()
+    }
+
+    /// Without `written`, what the parts amount to.
+    fn new(written: Option<&str>, mut segments: Vec<Segment>, mut end: End) -> Self {
+        let literals = segments.iter().take_while(|s| matches!(s, Segment::Literal(_))).count();
+        let rest = segments.split_off(literals);
+        let mut prefix = String::new();
+        for segment in &segments {
+            if let Segment::Literal(text) = segment {
+                prefix.push('/');
+                prefix.push_str(text);
+            }
+        }
+        if prefix.is_empty() && rest.is_empty() && end == End::Nothing {
+            end = End::Slash;
+        }
+        let written = written.map_or_else(|| written_as(&prefix, &rest, end), Into::into);
+        Template { written, prefix: prefix.into(), rest: rest.into(), end }
+    }
+
     fn matches_everything(&self) -> bool {
         self.end == End::Anything && self.prefix.is_empty() && self.rest.is_empty()
     }
@@ -147,6 +191,20 @@ impl Template {
         });
         self.prefix.split('/').skip(1).map(Some).chain(rest)
     }
+}
+
+fn written_as(prefix: &str, rest: &[Segment], end: End) -> Box<str> {
+    let mut written = prefix.to_owned();
+    for segment in rest {
+        written.push('/');
+        written.push_str(if let Segment::Literal(text) = segment { text } else { "*" });
+    }
+    written.push_str(match end {
+        End::Nothing => "",
+        End::Slash => "/",
+        End::Anything => "/**",
+    });
+    written.into()
 }
 
 fn parse_segment(segment: &str, rules: PathRules) -> Result<Segment, TemplateError> {
@@ -256,6 +314,30 @@ mod tests {
             ("/{x}/b", "/a/b", true),
         ] {
             assert_eq!(template(wide).covers(&template(narrow)), covers, "{wide} over {narrow}");
+        }
+    }
+
+    /// Promise: two templates overlap exactly if some path fits both; what they share is again a template.
+    #[test]
+    fn knows_what_two_share() {
+        for (one, other, both) in [
+            ("/**", "/a/*", Some("/a/*")),
+            ("/a/**", "/*/b", Some("/a/b")),
+            ("/a/**", "/a", Some("/a")),
+            ("/a/*/**", "/a/**", Some("/a/*/**")),
+            ("/{x}/b", "/a/{y}", Some("/a/b")),
+            ("/{x}/b/**", "/a/**", Some("/a/b/**")),
+            ("/*", "/**", Some("/*")),
+            ("/", "/**", Some("/")),
+            ("/", "/*", None),
+            ("/a", "/b", None),
+            ("/a", "/a/*", None),
+            ("/a/*", "/b/**", None),
+            ("/*/x", "/*/y/**", None),
+        ] {
+            let shared = template(one).intersection(&template(other));
+            assert_eq!(shared.as_ref().map(Template::as_str), both, "{one} and {other}");
+            assert_eq!(template(other).intersection(&template(one)), shared, "{other} and {one}");
         }
     }
 

@@ -58,6 +58,7 @@ use crate::identity::{Memory, Resolver};
 use crate::logs::access::AccessLog;
 use crate::metrics::{Metrics, PolicyMetrics};
 use crate::policy::{Listener, Policy, UpstreamId};
+use crate::time::Moment;
 use connection::OpenConnections;
 use lifecycle::{Lifecycle, Stage};
 use listener::Inherited;
@@ -174,7 +175,8 @@ impl Proxy {
     pub fn start(policy: Policy, mut options: Options) -> io::Result<Proxy> {
         // Every kind of fault is on the scrape from the start: a rate needs a zero to rise from.
         options.metrics.declare_protocol_faults(head::Fault::ALL.map(head::Fault::name));
-        let engine = Engine::new(policy.state.memory_bytes);
+        let engine =
+            Engine::new(policy.state.memory_bytes).starting_at(options.clock.wall_at(Moment::ORIGIN));
         let identity = Arc::new(Memory::new(&random_key()?));
         let live = Live::new(policy, &engine, &identity, &options.metrics, None);
         let workers = workers(&live.policy);

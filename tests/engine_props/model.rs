@@ -31,29 +31,6 @@ impl SlidingModel {
     }
 }
 
-/// GCRA: each unit takes `interval` to come back, and `burst` of them fit at once.
-#[derive(Clone, Debug)]
-pub(crate) struct GcraModel {
-    interval: u64,
-    burst: u64,
-    paid_off: u64,
-}
-
-impl GcraModel {
-    pub(crate) fn new(units: u64, window: u64, burst: u64) -> Self {
-        GcraModel { interval: window.div_ceil(units), burst, paid_off: 0 }
-    }
-
-    pub(crate) fn admits(&mut self, cost: u64, now: u64) -> bool {
-        let owed = self.paid_off.saturating_sub(now);
-        let fits = owed + cost * self.interval <= self.burst * self.interval;
-        if fits {
-            self.paid_off = self.paid_off.max(now) + cost * self.interval;
-        }
-        fits
-    }
-}
-
 /// The most units in any window of `window`, of admitted `(time, units)` in order of time.
 pub(crate) fn worst_window(admitted: &[(u64, u64)], window: u64) -> u64 {
     let from = |(first, &(start, _)): (usize, &(u64, u64))| {

@@ -9,6 +9,9 @@ use crate::limit::instant::ORIGIN;
 use crate::limit::saved::SavedMonth;
 use crate::time::WallTime;
 
+/// In nanoseconds.
+const LONG_MONTH: u64 = 31 * 86_400_000_000_000;
+
 /// At most so many units in a month.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MonthRule {
@@ -26,13 +29,15 @@ impl MonthRule {
 /// What was spent this month, and what waits to be.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MonthDebt {
-    /// Counted from January 1970.
-    month: u64,
+    /// Counted from January 1970, up to ten million years.
+    month: u32,
     /// When the next one begins.
     ends_at: u64,
     spent: u64,
     /// Not zero only when `spent` is at least N.
     waiting: u64,
+    /// N of the rule it was last asked by.
+    units: u64,
 }
 
 impl Ledger for MonthDebt {
@@ -43,10 +48,11 @@ impl Ledger for MonthDebt {
     }
 
     fn advance(&mut self, rule: &MonthRule, at: u64) {
+        self.units = rule.units;
         if at >= self.ends_at {
             let month = month_of(at, rule.origin);
-            let before = month.saturating_sub(self.month).saturating_sub(1);
-            self.waiting = self.waiting.saturating_sub(before.saturating_mul(rule.units));
+            let paid = u64::from(month.saturating_sub(self.month).saturating_sub(1));
+            self.waiting = self.waiting.saturating_sub(paid.saturating_mul(rule.units));
             self.spent = 0;
             (self.month, self.ends_at) = (month, month_begins(month + 1, rule.origin));
         }
@@ -70,11 +76,15 @@ impl Ledger for MonthDebt {
 
     fn owed_below_at(&self, rule: &MonthRule, below: u64) -> u64 {
         let months = self.waiting.saturating_sub(below - 1).div_ceil(rule.units);
+        let months = u32::try_from(months).unwrap_or(u32::MAX);
         month_begins(self.month.saturating_add(1).saturating_add(months), rule.origin)
     }
 
+    /// With months taken as long: a debt that outlives this one is clear some days late.
     fn is_clear(&self, at: u64) -> bool {
-        self.waiting == 0 && (self.spent == 0 || self.ends_at <= at)
+        let months = self.waiting.div_ceil(self.units.max(1));
+        let clear_at = self.ends_at.saturating_add(months.saturating_mul(LONG_MONTH));
+        clear_at <= at || (self.spent == 0 && self.waiting == 0)
     }
 
     fn heap_bytes(&self) -> usize {
@@ -84,14 +94,14 @@ impl Ledger for MonthDebt {
 
 impl MonthDebt {
     pub(in crate::limit) const fn save(&self) -> SavedMonth {
-        SavedMonth { month: self.month, spent: self.spent, waiting: self.waiting }
+        SavedMonth { month: self.month, spent: self.spent, waiting: self.waiting, units: self.units }
     }
 
     pub(in crate::limit) fn restore(saved: SavedMonth, origin: WallTime) -> Option<Self> {
-        let SavedMonth { month, spent, waiting } = saved;
+        let SavedMonth { month, spent, waiting, units } = saved;
         // A clock that was set back does not make a month come from the future.
         let month = month.min(month_of(ORIGIN, origin));
-        let debt = MonthDebt { month, ends_at: month_begins(month + 1, origin), spent, waiting };
+        let debt = MonthDebt { month, ends_at: month_begins(month + 1, origin), spent, waiting, units };
         (!debt.is_clear(ORIGIN)).then_some(debt)
     }
 }

@@ -51,13 +51,14 @@ impl Ledger for PacedDebt {
     }
 
     fn advance(&mut self, rule: &PacedRule, at: u64) {
+        // Until now it was the old rule that gave back.
+        let elapsed = at.saturating_sub(self.seen);
+        self.level = self.level.saturating_sub(u128::from(elapsed) * u128::from(self.units));
+        self.seen = self.seen.max(at);
         if self.window != rule.window {
             self.level = self.level_in(rule.window);
         }
         (self.window, self.units) = (rule.window, rule.units);
-        let elapsed = at.saturating_sub(self.seen);
-        self.level = self.level.saturating_sub(u128::from(elapsed) * u128::from(rule.units));
-        self.seen = self.seen.max(at);
     }
 
     fn owed(&self, _: &PacedRule) -> u64 {

@@ -26,6 +26,8 @@ pub struct WindowDebt {
     spent: SlidingCell,
     /// Not zero only when `spent` holds at least N.
     waiting: u64,
+    /// N of the rule it was last asked by.
+    units: u64,
 }
 
 impl Ledger for WindowDebt {
@@ -36,16 +38,14 @@ impl Ledger for WindowDebt {
     }
 
     fn advance(&mut self, WindowRule(rule): &WindowRule, at: u64) {
-        // A rule with a higher N or another W.
-        self.spent.advance(rule, self.spent.seen());
-        self.spend_waiting(rule);
-        while self.waiting > 0 {
-            self.skip_full_windows(rule, at);
-            let Some(back_at) = self.spent.back_at(1).filter(|&back_at| back_at <= at) else { break };
-            self.spent.advance(rule, back_at);
-            self.spend_waiting(rule);
+        if let Some(units) = NonZeroU64::new(self.units) {
+            let old = SlidingRule::in_parts(units, Duration::from_nanos(self.spent.window()));
+            if old != *rule {
+                // Until now it was another limit.
+                self.pass_until(&old, at);
+            }
         }
-        self.spent.advance(rule, at);
+        self.pass_until(rule, at);
     }
 
     fn owed(&self, _: &WindowRule) -> u64 {
@@ -61,21 +61,12 @@ impl Ledger for WindowDebt {
         self.spend_waiting(rule);
     }
 
-    /// Units come back in the order in which they were spent, and as they do, those that wait take their places
-    /// and come back a window later in the same order.
-    fn owed_below_at(&self, WindowRule(rule): &WindowRule, below: u64) -> u64 {
-        let (used, full) = (self.spent.used(), rule.units());
-        let returning = self.waiting.saturating_add(used.saturating_sub(below)).saturating_add(1);
-        let Some(again) = returning.checked_sub(used + 1) else {
-            return self.spent.back_at(returning).unwrap_or_else(|| self.spent.seen());
-        };
-        let (windows, place) = (1 + again / full, again % full);
-        let first = self.spent.back_at(used.saturating_sub(full) + place + 1);
-        first.unwrap_or_else(|| self.spent.seen()).saturating_add(rule.window().saturating_mul(windows))
+    fn owed_below_at(&self, _: &WindowRule, below: u64) -> u64 {
+        self.below_at(below)
     }
 
     fn is_clear(&self, at: u64) -> bool {
-        self.waiting == 0 && (self.spent.used() == 0 || self.spent.all_back_at() <= at)
+        (self.spent.used() == 0 && self.waiting == 0) || self.below_at(1) <= at
     }
 
     fn heap_bytes(&self) -> usize {
@@ -86,15 +77,42 @@ impl Ledger for WindowDebt {
 impl WindowDebt {
     pub(in crate::limit) fn save(&self, origin: WallTime) -> SavedDebt {
         let (spent, at_unix_ns) = (self.spent.save(origin), to_unix(self.spent.seen(), origin));
-        SavedDebt { spent, waiting: self.waiting, at_unix_ns }
+        SavedDebt { spent, waiting: self.waiting, units: self.units, at_unix_ns }
     }
 
     /// As it was when it was saved: what has come back since then is found at the first check.
     pub(in crate::limit) fn restore(saved: SavedDebt, origin: WallTime) -> Option<Self> {
         let seen = from_unix(saved.at_unix_ns, origin);
         let spent = SlidingCell::restore_in_parts(saved.spent, origin, seen);
-        let debt = WindowDebt { spent, waiting: saved.waiting };
+        let debt = WindowDebt { spent, waiting: saved.waiting, units: saved.units };
         (!debt.is_clear(ORIGIN)).then_some(debt)
+    }
+
+    fn pass_until(&mut self, rule: &SlidingRule, at: u64) {
+        self.units = rule.units();
+        // What it may find changed: N is higher, or W another.
+        self.spent.advance(rule, self.spent.seen());
+        self.spend_waiting(rule);
+        while self.waiting > 0 {
+            self.skip_full_windows(rule, at);
+            let Some(back_at) = self.spent.back_at(1).filter(|&back_at| back_at <= at) else { break };
+            self.spent.advance(rule, back_at);
+            self.spend_waiting(rule);
+        }
+        self.spent.advance(rule, at);
+    }
+
+    /// Units come back in the order in which they were spent, and as they do, those that wait take their places
+    /// and come back a window later in the same order.
+    fn below_at(&self, below: u64) -> u64 {
+        let (used, full, window) = (self.spent.used(), self.units.max(1), self.spent.window());
+        let returning = self.waiting.saturating_add(used.saturating_sub(below)).saturating_add(1);
+        let Some(again) = returning.checked_sub(used).and_then(|more| more.checked_sub(1)) else {
+            return self.spent.back_at(returning).unwrap_or_else(|| self.spent.seen());
+        };
+        let (windows, place) = (1 + again / full, again % full);
+        let first = self.spent.back_at(used.saturating_sub(full) + place + 1);
+        first.unwrap_or_else(|| self.spent.seen()).saturating_add(window.saturating_mul(windows))
     }
 
     fn spend_waiting(&mut self, rule: &SlidingRule) {

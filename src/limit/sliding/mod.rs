@@ -208,7 +208,7 @@ impl SlidingCell {
         })
     }
 
-    fn window(&self) -> u64 {
+    pub(super) fn window(&self) -> u64 {
         log!(self, log => log.window())
     }
 

@@ -1,54 +1,108 @@
 //! Limits: those that can run, and what is wrong with the others.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
-use super::routes::{self, WrittenRoute};
-use super::{clauses, numbers, without_effect};
-use crate::config::limits::{self as written, Algorithm, Cost, KeyPart, Numbers};
-use crate::config::units::Amount;
-use crate::config::{At, Config, Diagnostic, Place, Problems};
+use super::routes::WrittenRoute;
+use super::{clauses, matches, numbers, without_effect};
+use crate::config::limits::{self as written, Algorithm, Delay, KeyPart, Numbers};
+use crate::config::{At, Config, Diagnostic, Problems};
 use crate::policy::path::PathRules;
-use crate::policy::{Bound, ClauseId, Cost as Counted, Limit, LimitKey, Match, Missing, Over, WhoPart};
+use crate::policy::{Bound, ClauseId, Cost, Limit, LimitId, LimitKey, Match, Missing, Over, WhoPart};
+
+/// Without `delay`, a request waits no longer than a person takes for slowness.
+const DELAY_MAX: Duration = Duration::from_secs(1);
+const DELAY_QUEUE: u32 = 100;
+
+/// What became of each written limit.
+#[derive(Debug)]
+pub(super) struct CompiledLimits {
+    pub(super) list: Vec<Limit>,
+    /// In the order in which they are written.
+    written: Vec<Compiled>,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    /// Which of `list`; `None` if it has no effect or is wrong.
+    id: Option<LimitId>,
+    /// `None` if it is wrong, which was reported.
+    matches: Option<Match>,
+}
+
+impl CompiledLimits {
+    /// Which limit of the policy the one is that is written at `at`.
+    pub(super) fn id(&self, at: usize) -> Option<LimitId> {
+        self.written.get(at)?.id
+    }
+
+    pub(super) fn matches(&self, at: usize) -> Option<&Match> {
+        self.written.get(at)?.matches.as_ref()
+    }
+}
 
 pub(super) fn compile(
     config: &Config,
     rules: PathRules,
     routes: &[WrittenRoute],
     problems: &Problems,
-) -> Vec<Limit> {
+) -> CompiledLimits {
     report_double_names(&config.limits, problems);
-    config.limits.iter().filter_map(|limit| one(limit, config, rules, routes, problems)).collect()
+    let mut compiled = CompiledLimits { list: Vec::new(), written: Vec::new() };
+    for limit in &config.limits {
+        let matches = matches::compile(&limit.matches.value, config, rules, problems);
+        numbers::check_units(limit, &limit.numbers, problems);
+        numbers::check(limit, &limit.numbers, matches.as_ref(), routes, problems);
+        let runs = one(limit, matches.clone(), config, problems)
+            .filter(|_| without_effect::of_limit(limit).is_none());
+        let id = runs.as_ref().and_then(|_| u16::try_from(compiled.list.len()).ok()).map(LimitId);
+        compiled.list.extend(runs);
+        compiled.written.push(Compiled { id, matches });
+    }
+    compiled
 }
 
-/// Checks everything about a limit. `None` if it has no effect yet, or something is wrong with it.
+/// What `numbers` allow, and the limit's own where they say nothing.
+pub(super) fn bound(limit: &written::Limit, numbers: &Numbers) -> Option<Bound> {
+    let Numbers { rate, concurrency, quota, .. } = numbers.or(limit.numbers);
+    if let Some(concurrency) = concurrency {
+        return NonZeroU32::new(concurrency.value).map(|requests| Bound::Concurrency { requests });
+    }
+    if let Some(quota) = quota {
+        return Some(Bound::Quota { units: quota.value.amount.units()?, period: quota.value.period });
+    }
+    let rate = rate?.value;
+    let (units, window) = (rate.amount.units()?, rate.window);
+    Some(match numbers::algorithm(limit) {
+        Algorithm::SlidingWindow => Bound::SlidingWindow { units, window },
+        Algorithm::Gcra => Bound::Gcra { units, window, burst: numbers::burst(limit, numbers) },
+    })
+}
+
+/// Checks everything about a limit but its numbers. `None` if something is wrong with it.
 fn one(
     limit: &written::Limit,
+    matches: Option<Match>,
     config: &Config,
-    rules: PathRules,
-    routes: &[WrittenRoute],
     problems: &Problems,
 ) -> Option<Limit> {
     let clause = match &limit.clause {
         Some(id) => clauses::resolve(id, config, problems),
         None => default_clause(limit, config, problems),
     };
-    check_key(&limit.key, problems);
+    check_key(limit, problems);
     check_shape(limit, problems);
-    let matches = compile_match(&limit.matches, rules, problems);
-    numbers::check(limit, &limit.numbers, matches.as_ref(), routes, problems);
-    if without_effect::of_limit(limit).is_some() {
-        return None;
-    }
+    let exempt = matches::exempt(&limit.exempt, config, problems);
     Some(Limit {
         name: limit.name.value.clone(),
         clause: clause?,
-        key: compile_key(&limit.key.value),
+        key: compile_key(limit),
         matches: matches?,
-        bound: bound(limit)?,
-        cost: Counted::Requests,
-        over: Over::Reject,
+        bound: bound(limit, &Numbers::default())?,
+        cost: cost(limit),
+        over: over(limit),
         mode: limit.mode.unwrap_or_default(),
-        exempt: Default::default(),
+        exempt,
     })
 }
 
@@ -80,96 +134,111 @@ fn report_double_names(limits: &[written::Limit], problems: &Problems) {
     }
 }
 
-/// At most one principal; no part twice.
-fn check_key(key: &At<Vec<At<KeyPart>>>, problems: &Problems) {
-    let mut principal: Option<Place> = None;
-    for (at, part) in key.value.iter().enumerate() {
-        if let Some(first) = key.value.iter().take(at).find(|other| other.value == part.value) {
+/// No part twice, nobody beside everyone, and something that can be missing if that is spoken of.
+fn check_key(limit: &written::Limit, problems: &Problems) {
+    let key = &limit.key.value;
+    for (at, part) in key.iter().enumerate() {
+        if let Some(first) = key.iter().take(at).find(|other| other.value == part.value) {
             problems.add(
                 Diagnostic::error(part.place, "a part of `key` is written twice")
                     .expected("each part once")
                     .related(first.place, "the first"),
             );
-        } else if is_principal(&part.value) {
-            if let Some(first) = principal {
-                problems.add(
-                    Diagnostic::error(part.place, "`key` has two principals")
-                        .expected(
-                            "one of client, network, account, session, fingerprint, header:NAME and everyone, \
-                             with any of route, upstream and method",
-                        )
-                        .related(first, "the first")
-                        .help("write a limit for each"),
-                );
-            }
-            principal = principal.or(Some(part.place));
         }
+    }
+    let everyone = key.iter().find(|part| part.value == KeyPart::Everyone);
+    let somebody = key.iter().find(|part| is_who(&part.value) && part.value != KeyPart::Everyone);
+    if let (Some(everyone), Some(somebody)) = (everyone, somebody) {
+        problems.add(
+            Diagnostic::error(everyone.place, "`key` counts everyone together, and somebody apart")
+                .expected("\"everyone\" alone or with route, upstream and method, or else without it")
+                .related(somebody.place, "who is counted apart"),
+        );
+    }
+    if let Some(missing) = &limit.missing
+        && !key.is_empty()
+        && !key.iter().any(|part| can_be_missing(&part.value))
+    {
+        problems.add(
+            Diagnostic::error(missing.place, "nothing in `key` can be missing from a request")
+                .expected("`missing` beside account, session, fingerprint or header:NAME")
+                .related(limit.key.place, "every request has these"),
+        );
     }
 }
 
-fn is_principal(part: &KeyPart) -> bool {
+fn is_who(part: &KeyPart) -> bool {
     !matches!(part, KeyPart::Route | KeyPart::Upstream | KeyPart::Method)
 }
 
-fn compile_key(parts: &[At<KeyPart>]) -> LimitKey {
-    let has = |part: KeyPart| parts.iter().any(|p| p.value == part);
+/// Every request has an address, and so a client and a network.
+pub(super) fn can_be_missing(part: &KeyPart) -> bool {
+    matches!(part, KeyPart::Account | KeyPart::Session | KeyPart::Fingerprint | KeyPart::Header(_))
+}
+
+fn compile_key(limit: &written::Limit) -> LimitKey {
+    let parts = || limit.key.value.iter().map(|part| &part.value);
+    let who = parts().filter_map(|part| match part {
+        KeyPart::Client => Some(WhoPart::Client),
+        KeyPart::Network => Some(WhoPart::Network),
+        KeyPart::Account => Some(WhoPart::Account),
+        KeyPart::Session => Some(WhoPart::Session),
+        KeyPart::Header(name) => Some(WhoPart::Header(name.clone())),
+        // A limit by fingerprint has no effect, and is left out.
+        KeyPart::Fingerprint | KeyPart::Everyone | KeyPart::Route | KeyPart::Upstream | KeyPart::Method => {
+            None
+        }
+    });
+    let has = |part: KeyPart| parts().any(|p| *p == part);
     LimitKey {
-        who: if has(KeyPart::Client) { vec![WhoPart::Client] } else { Vec::new() },
+        who: who.collect(),
         per_route: has(KeyPart::Route),
         per_upstream: has(KeyPart::Upstream),
         per_method: has(KeyPart::Method),
-        missing: Missing::Skip,
+        missing: limit.missing.as_ref().map_or(Missing::Skip, |missing| missing.value),
     }
 }
 
 /// What of a limit's words do not go together, whatever its numbers.
 fn check_shape(limit: &written::Limit, problems: &Problems) {
     let numbers = &limit.numbers;
-    let rated = numbers.rate.is_some();
-    if let Some(algorithm) = limit.algorithm.as_ref().filter(|_| !rated && has_number(numbers)) {
-        problems.add(
-            Diagnostic::error(algorithm.place, "`algorithm` belongs to a `rate`")
-                .expected("no `algorithm` beside `concurrency` or `quota`"),
-        );
+    let refuse = |place, message: &str, expected: &str| {
+        problems.add(Diagnostic::error(place, message).expected(expected));
+    };
+    let has_number = numbers.rate.is_some() || numbers.concurrency.is_some() || numbers.quota.is_some();
+    let unrated = numbers.rate.is_none() && has_number;
+    if let Some(algorithm) = limit.algorithm.as_ref().filter(|_| unrated) {
+        let expected = "no `algorithm` beside `concurrency` or `quota`";
+        refuse(algorithm.place, "`algorithm` belongs to a `rate`", expected);
     }
     if let Some(cost) = limit.cost.as_ref().filter(|cost| cost.value != Cost::Requests)
         && numbers.concurrency.is_some()
     {
-        problems.add(
-            Diagnostic::error(cost.place, "`concurrency` counts requests")
-                .expected("no `cost` beside `concurrency`"),
+        refuse(cost.place, "`concurrency` counts requests", "no `cost` beside `concurrency`");
+    }
+    let delays = limit.over.as_ref().filter(|over| over.value == written::Over::Delay);
+    if let Some(over) = delays.filter(|_| unrated) {
+        let expected =
+            "no `over = \"delay\"` beside `concurrency` or `quota`: nobody knows when there is room again";
+        refuse(over.place, "`over = \"delay\"` belongs to a `rate`", expected);
+    }
+    if let (Some(delay), None) = (&limit.delay, delays) {
+        refuse(
+            delay.place,
+            "`delay` belongs to `over = \"delay\"`",
+            "`over = \"delay\"` beside it, or no `delay`",
         );
     }
 }
 
-fn has_number(numbers: &Numbers) -> bool {
-    numbers.rate.is_some() || numbers.concurrency.is_some() || numbers.quota.is_some()
+fn cost(limit: &written::Limit) -> Cost {
+    limit.cost.as_ref().map(|cost| cost.value).unwrap_or_default()
 }
 
-/// `None` when a template is wrong, which is reported: without it the limit would match more than was meant.
-pub(super) fn compile_match(
-    matches: &written::Match,
-    rules: PathRules,
-    problems: &Problems,
-) -> Option<Match> {
-    let paths: Vec<_> = matches.paths.iter().map(|path| routes::template(path, rules, problems)).collect();
-    Some(Match {
-        paths: paths.into_iter().collect::<Option<_>>()?,
-        methods: matches.methods.clone(),
-        hosts: matches.hosts.iter().map(|host| host.value.clone()).collect(),
-        ..Match::default()
-    })
-}
-
-fn bound(limit: &written::Limit) -> Option<Bound> {
-    if let Some(concurrency) = &limit.numbers.concurrency {
-        return NonZeroU32::new(concurrency.value).map(|requests| Bound::Concurrency { requests });
+fn over(limit: &written::Limit) -> Over {
+    if limit.over.as_ref().is_none_or(|over| over.value == written::Over::Reject) {
+        return Over::Reject;
     }
-    let rate = limit.numbers.rate.as_ref()?.value;
-    let Amount::Count(units) = rate.amount else { return None };
-    let window = rate.window;
-    Some(match numbers::algorithm(limit) {
-        Algorithm::SlidingWindow => Bound::SlidingWindow { units, window },
-        Algorithm::Gcra => Bound::Gcra { units, window, burst: numbers::burst(limit, &limit.numbers) },
-    })
+    let Delay { max, queue } = limit.delay.as_ref().map(|delay| delay.value).unwrap_or_default();
+    Over::Delay { wait_max: max.unwrap_or(DELAY_MAX), queue_max: queue.unwrap_or(DELAY_QUEUE) }
 }

@@ -4,14 +4,21 @@
 //! and what contradicts itself is found here. A part that fails is reported and left out, so that the next
 //! part's errors are found too.
 
+mod accounts;
 mod clauses;
+mod coverage;
 mod identity;
+mod keys;
 mod limits;
 mod listen;
+mod matches;
 mod messages;
 mod numbers;
-mod overrides;
+mod reach;
+mod responses;
 mod routes;
+mod shares;
+mod terms;
 mod upstreams;
 mod without_effect;
 
@@ -20,9 +27,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::{Config, Problems, log::Target};
-use crate::policy::{
-    AccessFormat, AccessLog, AccessTarget, ClientPrefix, Enforcement, Log, Policy, State, Terms,
-};
+use crate::policy::{AccessFormat, AccessLog, AccessTarget, Enforcement, Exempt, Log, Policy, State};
 
 /// Bytes that weir may remember of its clients, without `[state] memory`.
 const STATE_MEMORY: u64 = 64 << 20;
@@ -41,8 +46,14 @@ pub fn compile(config: &Config, directory: &Path, problems: &Problems) -> Option
     let routes = routes::compile(config, paths, problems);
     let limits = limits::compile(config, paths, &routes, problems);
     clauses::check_detectors(config, problems);
-    overrides::check(config, paths, &routes, problems);
-    identity::check_accounts(config, problems);
+    let terms = terms::compile(config, &limits, &routes, problems);
+    let accounts = accounts::compile(config, &terms, problems);
+    let identity = identity::compile(config, problems);
+    let client = identity::client(&config.identity.client);
+    // What is wrong would only raise false alarms.
+    if !problems.has_errors() {
+        coverage::check(config, &limits, &routes, problems);
+    }
     let listen = config.listen.as_ref().map(|listen| listen::compile(listen, problems));
     let policy = Policy {
         listen: listen?,
@@ -50,25 +61,18 @@ pub fn compile(config: &Config, directory: &Path, problems: &Problems) -> Option
         timeouts: messages::timeouts(&config.timeouts),
         shutdown: messages::shutdown(&config.shutdown),
         paths,
-        client: ClientPrefix {
-            ipv4: config.identity.ipv4_prefix.unwrap_or(32),
-            ipv6: config.identity.ipv6_prefix.unwrap_or(64),
-        },
-        enforcement: Enforcement {
-            mode: config.enforcement.mode.unwrap_or_default(),
-            never_refuse: config.enforcement.never_refuse.clone(),
-            never_refuse_accounts: Vec::new(),
-        },
+        client,
+        enforcement: enforcement(config, problems),
         clauses,
         upstreams,
         routes: routes.into_iter().map(|written| written.route).collect(),
-        limits,
-        terms: vec![Terms::default()],
-        accounts: Arc::default(),
-        identity: Default::default(),
-        network: Default::default(),
-        responses: Default::default(),
-        load: Default::default(),
+        limits: limits.list,
+        terms: terms.list,
+        accounts: Arc::new(accounts),
+        identity,
+        network: identity::networks(config, client, problems),
+        responses: responses::compile(&config.responses, problems),
+        load: shares::compile(&config.load),
         state: State {
             memory_bytes: config.state.memory.unwrap_or(STATE_MEMORY),
             path: config.state.path.as_ref().map(|name| directory.join(&name.value)),
@@ -77,6 +81,15 @@ pub fn compile(config: &Config, directory: &Path, problems: &Problems) -> Option
         without_effect: without_effect::list(config),
     };
     Some(policy)
+}
+
+fn enforcement(config: &Config, problems: &Problems) -> Enforcement {
+    let Exempt { ranges, accounts } = matches::exempt(&config.enforcement.never_refuse, config, problems);
+    Enforcement {
+        mode: config.enforcement.mode.unwrap_or_default(),
+        never_refuse: ranges,
+        never_refuse_accounts: accounts,
+    }
 }
 
 fn log(config: &Config, directory: &Path) -> Log {

@@ -2,14 +2,41 @@
 
 use std::num::NonZeroU32;
 
-use super::ONE;
-use super::routes::{self, WrittenRoute};
-use crate::config::limits::{self as written, Algorithm, Cost, Numbers};
+use super::routes::WrittenRoute;
+use super::{ONE, reach};
+use crate::config::limits::{self as written, Algorithm, Numbers};
 use crate::config::units::{Amount, Rate, WINDOW_MAX};
-use crate::config::{At, Diagnostic, Problems};
-use crate::policy::Match;
+use crate::config::{At, Diagnostic, Place, Problems};
+use crate::policy::{Cost, Match};
 
-/// Checks `numbers`, the limit's own or those of a plan or an agreement, against what the limit counts and how.
+/// Checks the units of `numbers`, the limit's own or those of a plan or an agreement, as they are written.
+pub(super) fn check_units(limit: &written::Limit, numbers: &Numbers, problems: &Problems) {
+    let cost = cost(limit);
+    if let Some(rate) = &numbers.rate {
+        check_unit("rate", rate.place, rate.value.amount, cost, problems);
+    }
+    if let Some(quota) = &numbers.quota {
+        check_unit("quota", quota.place, quota.value.amount, cost, problems);
+    }
+    let Some(burst) = &numbers.burst else { return };
+    if limit.numbers.rate.is_some() && algorithm(limit) != Algorithm::Gcra {
+        problems.add(
+            Diagnostic::error(burst.place, "`burst` belongs to `algorithm = \"gcra\"`")
+                .expected("no `burst` with a sliding window, which admits N in any pattern"),
+        );
+    } else if cost.is_settled() {
+        problems.add(
+            Diagnostic::error(
+                burst.place,
+                format!("`burst` counts requests, but the limit counts {}", unit(cost)),
+            )
+            .expected("no `burst`: what is known only afterwards is a debt that the next requests wait for"),
+        );
+    }
+}
+
+/// Checks the numbers in force for somebody, `numbers` and the limit's own where they say nothing, against what the
+/// limit counts and how.
 ///
 /// Without `matches` (its templates are wrong, which was reported) nothing is said about weights.
 pub(super) fn check(
@@ -19,19 +46,11 @@ pub(super) fn check(
     routes: &[WrittenRoute],
     problems: &Problems,
 ) {
-    let cost = limit.cost.as_ref().map_or(Cost::Requests, |cost| cost.value);
-    for rate in numbers.rate.iter().chain(&numbers.quota) {
-        check_unit(rate, cost, problems);
+    if cost(limit) != Cost::Requests {
+        return;
     }
-    let gcra = algorithm(limit) == Algorithm::Gcra;
-    if let Some(burst) = numbers.burst.as_ref().filter(|_| !gcra && limit.numbers.rate.is_some()) {
-        problems.add(
-            Diagnostic::error(burst.place, "`burst` belongs to `algorithm = \"gcra\"`")
-                .expected("no `burst` with a sliding window, which admits N in any pattern"),
-        );
-    }
-    let rate = numbers.rate.as_ref().or(limit.numbers.rate.as_ref());
-    if let (Some(rate), true) = (rate, gcra) {
+    let rate = numbers.rate.or(limit.numbers.rate);
+    if let (Some(rate), Algorithm::Gcra) = (&rate, algorithm(limit)) {
         check_pace(rate, burst(limit, numbers), problems);
     }
     if let Some(matches) = matches {
@@ -50,31 +69,39 @@ pub(super) fn burst(limit: &written::Limit, numbers: &Numbers) -> NonZeroU32 {
     burst.and_then(|burst| NonZeroU32::new(burst.value)).unwrap_or(ONE)
 }
 
-/// The unit of a rate must be that of its cost.
-fn check_unit(rate: &At<Rate>, cost: Cost, problems: &Problems) {
-    let (fits, counted, example) = match cost {
-        Cost::Requests => {
-            (matches!(rate.value.amount, Amount::Count(_)), "requests", "a plain count such as \"100/10s\"")
-        }
-        Cost::UpstreamTime => {
-            (matches!(rate.value.amount, Amount::Time(_)), "upstream time", "a time such as \"120s/min\"")
-        }
+fn cost(limit: &written::Limit) -> Cost {
+    limit.cost.as_ref().map(|cost| cost.value).unwrap_or_default()
+}
+
+const fn unit(cost: Cost) -> &'static str {
+    match cost {
+        Cost::Requests => "requests",
+        Cost::UpstreamTime => "upstream time",
+        Cost::RequestBytes | Cost::ResponseBytes | Cost::Bytes => "bytes",
+    }
+}
+
+/// The unit of an amount must be that of its cost.
+fn check_unit(what: &str, place: Place, amount: Amount, cost: Cost, problems: &Problems) {
+    let (fits, example) = match cost {
+        Cost::Requests => (matches!(amount, Amount::Count(_)), "a plain count such as \"100/10s\""),
+        Cost::UpstreamTime => (matches!(amount, Amount::Time(_)), "a time such as \"120s/min\""),
         Cost::RequestBytes | Cost::ResponseBytes | Cost::Bytes => {
-            (matches!(rate.value.amount, Amount::Bytes(_)), "bytes", "a size such as \"2GiB/h\"")
+            (matches!(amount, Amount::Bytes(_)), "a size such as \"2GiB/h\"")
         }
     };
     if fits {
         return;
     }
-    let (unit, needed) = match rate.value.amount {
+    let (written, needed) = match amount {
         Amount::Count(_) => ("a plain count", "no `cost`"),
         Amount::Time(_) => ("a time", "`cost = \"upstream-time\"`"),
         Amount::Bytes(_) => ("a size", "`cost = \"bytes\"`, \"request-bytes\" or \"response-bytes\""),
     };
     problems.add(
-        Diagnostic::error(rate.place, format!("the rate is {unit}, but the limit counts {counted}"))
+        Diagnostic::error(place, format!("the {what} is {written}, but the limit counts {}", unit(cost)))
             .expected(example)
-            .help(format!("{unit} needs {needed}")),
+            .help(format!("{written} needs {needed}")),
     );
 }
 
@@ -103,48 +130,36 @@ fn check_weights(
     routes: &[WrittenRoute],
     problems: &Problems,
 ) {
-    let Some(rate) = numbers.rate.as_ref().or(limit.numbers.rate.as_ref()) else { return };
-    let Amount::Count(units) = rate.value.amount else { return };
-    let (most, what) = match algorithm(limit) {
-        Algorithm::SlidingWindow => (units.get(), "allows in a window"),
-        Algorithm::Gcra => (u64::from(burst(limit, numbers).get()), "allows at once (its burst)"),
-    };
+    let Some((most, place, what)) = admitted_at_once(limit, numbers) else { return };
     for (at, heavy) in routes.iter().enumerate() {
         let weight = heavy.route.weight.get();
-        let reached = || reaches(matches, heavy, routes.get(..at).unwrap_or_default());
-        if u64::from(weight) > most && reached() {
-            let place = heavy.weight_place.unwrap_or(heavy.place);
+        if u64::from(weight) > most && reach::meets(matches, routes, at) {
             let (route, name) = (&heavy.route.name, &limit.name.value);
             problems.add(
                 Diagnostic::error(
-                    place,
+                    heavy.weight_place.unwrap_or(heavy.place),
                     format!("one request to \"{route}\" weighs {weight}, more than \"{name}\" {what}"),
                 )
                 .expected(format!("a weight of at most {most}"))
-                .related(rate.place, format!("admits at most {most} at once"))
+                .related(place, format!("admits at most {most} at once"))
                 .help("lower the weight, raise the limit, or keep the limit from this route by its `match`"),
             );
         }
     }
 }
 
-/// Whether a limit certainly meets requests of a route: its templates and the route's cover one another, and
-/// no earlier route takes what they share. Templates that only overlap are given the benefit of the doubt.
-fn reaches(matches: &Match, route: &WrittenRoute, earlier: &[WrittenRoute]) -> bool {
-    let host = route.route.host.as_deref();
-    let hosts = matches.hosts.is_empty()
-        || matches
-            .hosts
-            .iter()
-            .any(|h| routes::host_covers(Some(h), host) || routes::host_covers(host, Some(h)));
-    let paths = matches.paths.is_empty()
-        || matches.paths.iter().any(|path| {
-            let taken = || {
-                earlier
-                    .iter()
-                    .any(|e| routes::host_covers(e.route.host.as_deref(), host) && e.route.path.covers(path))
-            };
-            path.covers(&route.route.path) || (route.route.path.covers(path) && !taken())
-        });
-    hosts && paths
+/// The heaviest request that ever fits, where that is written, and in words. `None` for what counts otherwise.
+fn admitted_at_once(limit: &written::Limit, numbers: &Numbers) -> Option<(u64, Place, &'static str)> {
+    let numbers = numbers.or(limit.numbers);
+    if let Some(quota) = numbers.quota {
+        return Some((quota.value.amount.units()?.get(), quota.place, "allows in its period"));
+    }
+    let rate = numbers.rate?;
+    let Amount::Count(units) = rate.value.amount else { return None };
+    Some(match algorithm(limit) {
+        Algorithm::SlidingWindow => (units.get(), rate.place, "allows in a window"),
+        Algorithm::Gcra => {
+            (u64::from(burst(limit, &numbers).get()), rate.place, "allows at once (its burst)")
+        }
+    })
 }

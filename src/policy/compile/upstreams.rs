@@ -7,7 +7,6 @@ use super::ONE;
 use crate::config::units::time_text;
 use crate::config::upstreams as written;
 use crate::config::{Diagnostic, Problems};
-use crate::policy::load::Capacity;
 use crate::policy::{Ejection, HealthCheck, Queue, Retry, Server, Upstream};
 
 const CONNECTIONS: u32 = 1024;
@@ -43,10 +42,7 @@ fn one(upstream: &written::Upstream, problems: &Problems) -> Upstream {
                 connections_max: positive(server.max_connections.or(upstream.max_connections), CONNECTIONS),
             })
             .collect(),
-        capacity: upstream
-            .capacity_concurrency
-            .and_then(NonZeroU32::new)
-            .map_or(Capacity::Unbounded, Capacity::Fixed),
+        capacity: super::shares::capacity(upstream.capacity.as_ref(), problems),
         queue: Queue {
             length_max: upstream.queue.length.unwrap_or(QUEUE_LENGTH),
             timeout: upstream.queue.timeout.unwrap_or(QUEUE_TIMEOUT),

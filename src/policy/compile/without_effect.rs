@@ -1,8 +1,12 @@
 //! What is understood but not acted upon, so that nobody believes to be protected by it.
 
 use crate::config::Config;
-use crate::config::limits::{Cost, KeyPart, Limit};
-use crate::policy::{Priority, WithoutEffect};
+use crate::config::identity::Credential;
+use crate::config::limits::{KeyPart, Limit};
+use crate::config::matches::Match;
+use crate::config::upstreams::Capacity;
+use crate::policy::responses::RateLimitFields;
+use crate::policy::{Cost, Priority, WithoutEffect};
 use crate::remedy::Mode;
 
 /// Every part of the configuration without effect, in the order in which people read it.
@@ -14,6 +18,13 @@ pub(super) fn list(config: &Config) -> Vec<WithoutEffect> {
         list.push(part(format!("routes.{name}.priority"), "requests wait in the order in which they came"));
     }
     identity(config, &mut list);
+    told(config, &mut list);
+    if !config.enforcement.never_refuse.accounts.is_empty() {
+        list.push(part("enforcement.never_refuse.accounts", "accounts are not recognised"));
+    }
+    if config.load.unreasonable.is_some() {
+        list.push(part("load.unreasonable", "no account's share of an upstream is measured"));
+    }
     if config.state.path.is_some() {
         list.push(part("state.path", "nothing is kept over a restart"));
     }
@@ -45,36 +56,39 @@ pub(super) fn list(config: &Config) -> Vec<WithoutEffect> {
 }
 
 /// Why a limit is not upheld; `None` if it is.
-pub(super) fn of_limit(limit: &Limit) -> Option<String> {
-    let unknown = limit.key.value.iter().find_map(|part| match &part.value {
-        KeyPart::Account => Some("account".to_owned()),
-        KeyPart::Session => Some("session".to_owned()),
-        KeyPart::Network => Some("network".to_owned()),
-        KeyPart::Fingerprint => Some("fingerprint".to_owned()),
-        KeyPart::Header(name) => Some(format!("the header {name}")),
-        KeyPart::Client | KeyPart::Everyone | KeyPart::Route | KeyPart::Upstream | KeyPart::Method => None,
-    });
-    if let Some(what) = unknown {
-        return Some(format!("requests are not counted by {what}"));
-    }
-    if limit.numbers.quota.is_some() {
-        return Some("quotas are not counted".to_owned());
-    }
-    match limit.cost.as_ref().map_or(Cost::Requests, |cost| cost.value) {
-        Cost::Requests => None,
-        Cost::UpstreamTime => Some("upstream time is not charged".to_owned()),
-        Cost::RequestBytes | Cost::ResponseBytes | Cost::Bytes => Some("bytes are not charged".to_owned()),
-    }
+pub(super) fn of_limit(limit: &Limit) -> Option<&'static str> {
+    let by = |part: KeyPart| limit.key.value.iter().any(|p| p.value == part);
+    let cost = limit.cost.as_ref().map(|cost| cost.value).unwrap_or_default();
+    let reasons = [
+        (by(KeyPart::Fingerprint), "requests are not counted by fingerprint"),
+        (by(KeyPart::Account), "requests are not counted by account"),
+        (by(KeyPart::Session), "requests are not counted by session"),
+        (asks_for_account(&limit.matches.value), "accounts are not recognised"),
+        (limit.numbers.quota.is_some(), "quotas are not counted"),
+        (cost == Cost::UpstreamTime, "upstream time is not charged"),
+        (matches!(cost, Cost::RequestBytes | Cost::ResponseBytes | Cost::Bytes), "bytes are not charged"),
+    ];
+    reasons.into_iter().find(|(applies, _)| *applies).map(|(_, reason)| reason)
+}
+
+fn asks_for_account(matches: &Match) -> bool {
+    let not = matches.not.as_ref().is_some_and(|not| asks_for_account(&not.value));
+    not || !(matches.plans.is_empty() && matches.accounts.is_empty())
 }
 
 fn upstreams(config: &Config, list: &mut Vec<WithoutEffect>) {
     for upstream in &config.upstreams.value {
         let name = &upstream.name.value;
-        if upstream.capacity_concurrency.is_some() {
-            list.push(part(
+        match upstream.capacity {
+            Some(Capacity::Fixed(_)) => list.push(part(
                 format!("upstreams.{name}.capacity"),
                 "it bounds the requests in flight, but no account's share of it is measured",
-            ));
+            )),
+            Some(Capacity::Adaptive { .. }) => list.push(part(
+                format!("upstreams.{name}.capacity"),
+                "nothing is estimated: only `max` bounds the requests in flight",
+            )),
+            None => {}
         }
         if upstream.third_party.is_some() {
             list.push(part(
@@ -90,12 +104,36 @@ fn identity(config: &Config, list: &mut Vec<WithoutEffect>) {
     if !identity.account.is_empty() {
         list.push(part("identity.account", "no credential is read: every request is anonymous"));
     }
+    if identity.account.iter().any(|c| matches!(c.value, Credential::ClientCertificate)) {
+        list.push(part(
+            "identity.client-certificate",
+            "there is no TLS yet, and so no client has a certificate",
+        ));
+    }
+    if identity.session.is_some() {
+        list.push(part("identity.session", "sessions are not told apart"));
+    }
+    if identity.asn_database.is_some() {
+        list.push(part("identity.asn_database", "networks are told by their prefix alone"));
+    }
     if identity.accounts_file.is_some() {
         list.push(part("identity.accounts_file", "it is checked, but no account is recognised by it"));
     }
     if let Some(header) = &identity.learn_account_from {
         let consequence = format!("the response header {} is neither read nor removed", header.value);
         list.push(part("identity.learn_account_from", consequence));
+    }
+}
+
+/// What clients are told.
+fn told(config: &Config, list: &mut Vec<WithoutEffect>) {
+    let responses = &config.responses;
+    let legacy = responses.legacy_rate_limit_fields.as_ref().is_some_and(|legacy| legacy.value);
+    if responses.rate_limit_fields == Some(RateLimitFields::Always) || legacy {
+        list.push(part("responses.rate_limit_fields", "no response says how much of a limit is left"));
+    }
+    if responses.cors.is_some() {
+        list.push(part("responses.cors", "browser applications cannot read refusals"));
     }
 }
 

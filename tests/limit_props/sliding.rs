@@ -1,52 +1,12 @@
-//! Single cells against their models, under arrivals that look for an edge.
-
-use std::num::{NonZeroU32, NonZeroU64};
-use std::time::Duration;
+//! Sliding windows and GCRA against their models, under arrivals that look for an edge.
 
 use proptest::prelude::*;
-use weir::limit::{Cell, Check, GcraRule, Rule, SlidingRule};
+use weir::limit::{Cell, Check};
 use weir::time::Moment;
 
-use crate::model::{GcraModel, SlidingModel, worst_window};
-use crate::seeded;
-
-const WINDOW: u64 = 12_800;
-
-fn sliding(units: u64, window: u64) -> Rule {
-    Rule::Sliding(SlidingRule::new(
-        NonZeroU64::new(units).expect("a limit above zero"),
-        Duration::from_nanos(window),
-    ))
-}
-
-fn gcra(units: u64, window: u64, burst: u32) -> Rule {
-    let (units, burst) = (
-        NonZeroU64::new(units).expect("a limit above zero"),
-        NonZeroU32::new(burst).expect("a burst above zero"),
-    );
-    Rule::Gcra(GcraRule::new(units, Duration::from_nanos(window), burst))
-}
-
-fn take(cell: &mut Cell, rule: &Rule, cost: u64, at: u64) -> bool {
-    let now = Moment::from_nanos(at);
-    let within = cell.check(rule, cost, now).is_within();
-    if within {
-        cell.charge(rule, cost);
-    }
-    within
-}
-
-/// Nanoseconds to the next arrival: bursts, a trickle, and the neighbourhood of whole windows and their parts.
-fn gap() -> impl Strategy<Value = u64> {
-    prop_oneof![
-        5 => Just(0_u64),
-        3 => 1..200_u64,
-        1 => WINDOW / 128 - 1..=WINDOW / 128 + 1,
-        1 => WINDOW / 2..=WINDOW / 2 + 1,
-        1 => WINDOW - 1..=WINDOW + 1,
-        1 => Just(3 * WINDOW),
-    ]
-}
+use crate::model::GcraModel;
+use crate::window_model::{SlidingModel, worst_window};
+use crate::{WINDOW, gap, gcra, seeded, sliding, take};
 
 fn arrivals() -> impl Strategy<Value = Vec<(u64, u64)>> {
     prop::collection::vec((gap(), prop_oneof![4 => Just(1_u64), 1 => 0..9_u64]), 1..300)
@@ -207,25 +167,5 @@ proptest! {
             }
         }
         prop_assert!(worst_window(&admitted, WINDOW) <= units + u64::from(burst));
-    }
-
-    /// Promise 1: a sender at 98 % of N is never refused, evenly or with jitter.
-    #[test]
-    fn a_steady_sender_is_never_refused(
-        units in prop_oneof![Just(100_u64), Just(129_u64), Just(1000_u64)],
-        jitter in prop::collection::vec(0.0..1.0, 3000),
-        jittered: bool,
-    ) {
-        const LONG: f64 = 10e9;
-        #[expect(clippy::cast_precision_loss, reason = "the counts are small")]
-        let step = LONG / (0.98 * units as f64);
-        let rule = sliding(units, 10_000_000_000);
-        let mut cell = Cell::new(&rule);
-        for (turn, jitter) in (0_u32..).zip(jitter) {
-            let at = step * (f64::from(turn) + if jittered { jitter } else { 0.0 });
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, below 2^53")]
-            let at = at as u64;
-            prop_assert!(take(&mut cell, &rule, 1, at), "refused request {}", turn);
-        }
     }
 }
