@@ -196,7 +196,13 @@ fn busy() -> Metrics {
     metrics.protocol_fault("bare_lf");
     metrics.timeout(Timeout::HeadRead);
     metrics.reload_succeeded(WallTime { unix_ms: 1_795_499_772_345 });
-    metrics.set_state(StateStats { records: 1, bytes: 2, bytes_max: 3, evictions: 4 });
+    metrics.set_state(StateStats {
+        records: 1,
+        bytes: 2,
+        bytes_max: 3,
+        evictions: 4,
+        ..StateStats::default()
+    });
     metrics
 }
 

@@ -3,9 +3,10 @@
 use smallvec::SmallVec;
 
 use super::binding::{Binding, BoundLimit};
+use super::held::{self, Network};
 use super::keyed::KeyedHash;
 use super::names::SlotKey;
-use super::table::{Lent, Table};
+use super::table::{Lent, Table, Wanted};
 use super::ticket::{Place, Places};
 use crate::facts::{Facts, Principal};
 use crate::limit::{Check, Rule};
@@ -33,24 +34,29 @@ pub(super) fn decide(table: &Table, terms: Terms<'_>, facts: &Facts<'_>) -> (Dec
     if asked.trials.is_empty() {
         return (Decision::default(), Places::new());
     }
+    let network = table.asks_for_networks().then(|| asked.network(terms.binding, facts));
     let Asked { principals, mut trials } = asked;
-    let (verdict, places, details) = table.with(&principals, |lent| {
-        let known = cells(lent, principals.len());
-        for at in 0..principals.len() {
+    let wanted = Wanted { principals: &principals, last_if_known: network.is_some_and(|it| it.is_extra) };
+    let (verdict, places, details) = table.with(wanted, facts.at, |lent| {
+        if let Some(network) = network {
+            held::ask_network(&mut trials, lent, network, &principals);
+        }
+        let records = records(&trials);
+        let known = cells(lent, records);
+        for at in 0..records {
             lent.record(at).expect(trials.iter().filter(|trial| trial.record == at).count());
         }
         ask(&mut trials, lent, facts.at);
         let verdict = verdict(&trials, terms.binding, facts);
-        let wanted = terms.details || verdict != Verdict::Forward;
         let places = match verdict {
             Verdict::Forward => charge(&trials, lent, &principals, facts.at),
             Verdict::Refuse(_) | Verdict::Delay(_) => Places::new(),
         };
+        held::hold(&trials, lent, network, &principals, facts.at);
+        let wanted = terms.details || verdict != Verdict::Forward;
         let details = if wanted { describe(&trials, lent, &principals, facts.at) } else { Box::default() };
-        if cells(lent, principals.len()) > known {
-            for at in 0..principals.len() {
-                lent.record(at).forget_idle(facts.at);
-            }
+        if cells(lent, records) > known {
+            (0..records).for_each(|at| lent.record(at).forget_idle(facts.at));
         }
         (verdict, places, details)
     });
@@ -65,22 +71,24 @@ struct Asked<'a> {
     trials: Trials<'a>,
 }
 
-type Trials<'a> = SmallVec<[Trial<'a>; 10]>;
+pub(super) type Trials<'a> = SmallVec<[Trial<'a>; 10]>;
 
 /// One limit, asked about one request on account of one principal.
-#[derive(Debug)]
-struct Trial<'a> {
+#[derive(Clone, Debug)]
+pub(super) struct Trial<'a> {
     limit: &'a BoundLimit,
     terms: TermsId,
-    rule: &'a Rule,
+    pub(super) rule: &'a Rule,
     cost: u64,
-    slot: SlotKey,
+    pub(super) slot: SlotKey,
     mode: Mode,
     /// Which of the principals.
-    record: usize,
+    pub(super) record: usize,
+    /// Whether that is a network that stands for the principal whom the limit is about.
+    pub(super) stands_in: bool,
     /// Where the cell was when it was asked: there still, unless a cell was added after that.
-    at: usize,
-    check: Check,
+    pub(super) at: usize,
+    pub(super) check: Check,
 }
 
 impl<'a> Asked<'a> {
@@ -101,11 +109,19 @@ impl<'a> Asked<'a> {
                     slot: limit.slot(facts),
                     mode,
                     record,
+                    stands_in: false,
                     at: 0,
                     check: Check::Within,
                 });
             }
         }
+    }
+
+    /// The network around the client, among the principals.
+    fn network(&mut self, binding: &Binding, facts: &Facts<'_>) -> Network {
+        let known = self.principals.len();
+        let record = self.record_of(binding.policy().network.of(facts.address));
+        Network { record, is_extra: record == known }
     }
 
     fn record_of(&mut self, principal: Principal) -> usize {
@@ -118,9 +134,19 @@ impl<'a> Asked<'a> {
 }
 
 impl Trial<'_> {
+    /// The same limit, asked about a network that stands for the principal.
+    pub(super) fn of_network(&self, record: usize) -> Self {
+        Trial { record, stands_in: true, ..self.clone() }
+    }
+
     fn outcome(&self) -> LimitCheck {
         LimitCheck { limit: self.limit.id, mode: self.mode, within: self.check.is_within() }
     }
+}
+
+/// How many of the principals are asked: all, but for a network that stands for nobody.
+fn records(trials: &Trials<'_>) -> usize {
+    trials.iter().map(|trial| trial.record + 1).max().unwrap_or(0)
 }
 
 fn cells(lent: &mut Lent<'_>, records: usize) -> usize {
@@ -134,7 +160,7 @@ fn ask(trials: &mut Trials<'_>, lent: &mut Lent<'_>, now: Moment) {
         let record = lent.record(trial.record);
         trial.at = record.find(trial.slot, next, trial.rule);
         next = trial.at + 1;
-        trial.check = record.cell(trial.at).check(trial.rule, trial.cost, now);
+        trial.check = record.check(trial.at, trial.rule, trial.cost, now);
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod binding;
 mod decide;
+mod held;
 mod keyed;
 mod load;
 mod names;
@@ -63,11 +64,21 @@ pub enum ConnVerdict {
 pub struct StateStats {
     /// Principals that are known. `everyone` always is.
     pub records: u64,
-    /// Estimated, the allocator's share included.
+    /// The allocator's share included.
     pub bytes: u64,
     pub bytes_max: u64,
-    /// Records forgotten for want of room since the start.
+    /// Of those: what no flood of new principals can displace.
+    pub bytes_held: u64,
+    /// Look-ups of principals that were known, since the start.
+    pub hits: u64,
+    /// Look-ups of principals that were not.
+    pub misses: u64,
+    /// Records forgotten for want of room.
     pub evictions: u64,
+    /// Of those: records of somebody over a limit, which nothing stands for.
+    pub let_off: u64,
+    /// Principals over a limit that are charged to their network, because such ones had no more room.
+    pub charged_to_networks: u64,
 }
 
 impl Engine {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use http::Method;
 
 /// One cell within a principal's record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct SlotKey(u32);
 
 /// How a limit counts. Part of a cell's name: a limit whose algorithm changed counts afresh, and requests in

@@ -2,121 +2,262 @@
 
 use super::names::SlotKey;
 use super::ticket::Place;
-use crate::limit::{Cell, Rule, Status};
+use crate::limit::{Cell, Check, Rule, Status, allocated};
 use crate::remedy::Usage;
 use crate::time::Moment;
 
-/// What the allocator needs for one block, on top of what was asked for.
-const ALLOCATION_OVERHEAD: usize = 16;
-
-/// The cells of one principal, sorted by slot.
-#[derive(Clone, Debug, Default)]
+/// The cells of one principal.
+#[derive(Debug, Default)]
 pub(super) struct Record {
-    slots: Vec<Slot>,
-    /// Bytes outside the record itself, counted anew whenever something is allocated or freed.
+    cells: Cells,
+    /// Until then, forgetting this would let somebody off.
+    held_until: Moment,
+    /// What the cells own outside the record, as the allocator gives it.
     heap_bytes: u32,
-    /// Requests in flight that some cell counts. Such a record must not be forgotten.
+    /// Requests in flight that some cell counts, once for each such cell.
     in_flight: u32,
 }
 
-#[derive(Clone, Debug)]
+/// Cells sorted by slot. A single one is in place: who comes once, to a single limit, costs no allocation.
+#[derive(Debug)]
+enum Cells {
+    One(Slot),
+    Many(Vec<Slot>),
+}
+
+#[derive(Debug)]
 struct Slot {
     key: SlotKey,
     cell: Cell,
 }
 
-impl Record {
-    /// What a record with a single cell needs on the heap: the least that a record in the table weighs.
-    pub(super) const HEAP_BYTES_MIN: usize = size_of::<Slot>() + ALLOCATION_OVERHEAD;
+impl Default for Cells {
+    fn default() -> Self {
+        Cells::Many(Vec::new())
+    }
+}
 
-    pub(super) fn heap_bytes(&self) -> u64 {
-        u64::from(self.heap_bytes).max(Self::HEAP_BYTES_MIN as u64)
+impl Cells {
+    fn get(&self) -> &[Slot] {
+        match self {
+            Cells::One(slot) => std::slice::from_ref(slot),
+            Cells::Many(slots) => slots,
+        }
+    }
+
+    fn get_mut(&mut self) -> &mut [Slot] {
+        match self {
+            Cells::One(slot) => std::slice::from_mut(slot),
+            Cells::Many(slots) => slots,
+        }
+    }
+
+    /// Bytes of the block that holds several.
+    fn block_bytes(&self) -> usize {
+        match self {
+            Cells::One(_) => 0,
+            Cells::Many(slots) => allocated(slots.capacity() * size_of::<Slot>()),
+        }
+    }
+
+    fn insert(&mut self, at: usize, slot: Slot) {
+        match std::mem::take(self) {
+            Cells::Many(slots) if slots.capacity() == 0 => *self = Cells::One(slot),
+            Cells::Many(mut slots) => {
+                if slots.len() == slots.capacity() {
+                    slots.reserve_exact(slots.len() / 2);
+                }
+                slots.insert(at, slot);
+                *self = Cells::Many(slots);
+            }
+            Cells::One(first) => {
+                let mut slots = Vec::with_capacity(2);
+                slots.push(first);
+                slots.insert(at, slot);
+                *self = Cells::Many(slots);
+            }
+        }
+    }
+
+    fn retain(&mut self, keep: impl Fn(&Slot) -> bool) {
+        match self {
+            Cells::One(slot) if keep(slot) => {}
+            Cells::One(_) => *self = Cells::default(),
+            Cells::Many(slots) => {
+                slots.retain(keep);
+                if slots.len() < slots.capacity() / 2 {
+                    slots.shrink_to_fit();
+                }
+            }
+        }
+    }
+}
+
+impl Record {
+    pub(super) const fn heap_bytes(&self) -> u32 {
+        self.heap_bytes
     }
 
     pub(super) const fn is_in_flight(&self) -> bool {
         self.in_flight > 0
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+    pub(super) const fn held_until(&self) -> Moment {
+        self.held_until
     }
 
-    pub(super) const fn len(&self) -> usize {
-        self.slots.len()
+    pub(super) fn hold_until(&mut self, at: Moment) {
+        self.held_until = self.held_until.max(at);
+    }
+
+    pub(super) fn is_idle(&self, now: Moment) -> bool {
+        self.cells.get().iter().all(|slot| slot.cell.is_idle(now))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.cells.get().len()
     }
 
     /// Makes room for so many cells at once, in a record that has none yet.
     pub(super) fn expect(&mut self, cells: usize) {
-        if self.slots.capacity() == 0 && cells > 0 {
-            self.slots.reserve_exact(cells);
-            self.measure();
+        if cells > 1
+            && let Cells::Many(slots) = &mut self.cells
+            && slots.capacity() == 0
+        {
+            slots.reserve_exact(cells);
+            self.count(0, self.cells.block_bytes());
         }
     }
 
     /// Where the cell of a slot is; a new one where there is none. It is often at `guess`.
     pub(super) fn find(&mut self, key: SlotKey, guess: usize, rule: &Rule) -> usize {
-        if self.slots.get(guess).is_some_and(|slot| slot.key == key) {
+        let slots = self.cells.get();
+        if slots.get(guess).is_some_and(|slot| slot.key == key) {
             return guess;
         }
-        let at = match self.slots.binary_search_by_key(&key, |slot| slot.key) {
-            Ok(at) => return at,
-            Err(at) => at,
-        };
-        if self.slots.len() == self.slots.capacity() {
-            self.slots.reserve_exact((self.slots.len() / 2).max(1));
-            self.measure();
+        match slots.binary_search_by_key(&key, |slot| slot.key) {
+            Ok(at) => at,
+            Err(at) => {
+                let before = self.cells.block_bytes();
+                self.cells.insert(at, Slot { key, cell: Cell::new(rule) });
+                self.count(before, self.cells.block_bytes());
+                at
+            }
         }
-        self.slots.insert(at, Slot { key, cell: Cell::new(rule) });
-        at
     }
 
-    /// The cell at a place that was just found.
-    pub(super) fn cell(&mut self, at: usize) -> &mut Cell {
-        &mut self.slots[at].cell
+    /// Whether a cost fits in the cell at a place that was just found.
+    pub(super) fn check(&mut self, at: usize, rule: &Rule, cost: u64, now: Moment) -> Check {
+        self.with_cell(at, |cell| cell.check(rule, cost, now))
     }
 
-    /// Takes what a check has just found, in the cell at a place.
+    /// Takes what a check has just found.
     pub(super) fn charge(&mut self, at: usize, rule: &Rule, cost: u64) {
-        let cell = self.cell(at);
-        let before = cell.heap_bytes();
-        cell.charge(rule, cost);
-        if cell.heap_bytes() != before {
-            self.measure();
-        }
+        self.with_cell(at, |cell| cell.charge(rule, cost));
         if rule.is_held() {
             self.in_flight = self.in_flight.saturating_add(1);
         }
     }
 
-    /// How much is used of the cell at a place.
+    /// Takes over what was used elsewhere. All of it is taken now: later than it was, never earlier. Except for
+    /// debts, no more than the whole limit is told apart.
+    pub(super) fn take_over(&mut self, at: usize, rule: &Rule, units: u64, now: Moment) {
+        self.with_cell(at, |cell| match rule {
+            Rule::Sliding(_) | Rule::Gcra(_) | Rule::Quota(_) => {
+                let Status { limit, used, .. } = cell.status(rule, now);
+                *cell = Cell::new(rule);
+                cell.check(rule, 0, now);
+                cell.charge(rule, used.saturating_add(units).min(limit));
+            }
+            Rule::WindowDebt(_) | Rule::PacedDebt(_) | Rule::MonthDebt(_) => {
+                cell.settle(rule, 0, units, now, now);
+            }
+            Rule::Concurrency(_) => {}
+        });
+    }
+
+    /// How the cell at a place stands.
+    pub(super) fn status(&mut self, at: usize, rule: &Rule, now: Moment) -> Status {
+        self.with_cell(at, |cell| cell.status(rule, now))
+    }
+
+    /// The same, for whoever is to be told.
     pub(super) fn usage(&mut self, at: usize, rule: &Rule, now: Moment) -> Usage {
-        let Status { limit, used, remaining, reset_after } = self.cell(at).status(rule, now);
+        let Status { limit, used, remaining, reset_after } = self.status(at, rule, now);
         Usage { limit, used, remaining, reset_after }
     }
 
-    /// Gives back one request in flight, which has spent so much.
+    /// Ends a request in one of the cells that count it as in flight; it has spent so much.
     pub(super) fn release(&mut self, place: &Place, spent: u64, now: Moment) {
-        let Ok(at) = self.slots.binary_search_by_key(&place.slot, |slot| slot.key) else { return };
-        let cell = &mut self.slots[at].cell;
-        let before = cell.heap_bytes();
-        cell.release();
-        cell.settle(&place.rule, place.reserved, spent, place.since, now);
-        if cell.heap_bytes() != before {
-            self.measure();
-        }
         self.in_flight = self.in_flight.saturating_sub(1);
+        if matches!(place.rule, Rule::Concurrency(_)) {
+            if let Ok(at) = self.cells.get().binary_search_by_key(&place.slot, |slot| slot.key) {
+                self.with_cell(at, Cell::release);
+            }
+        } else {
+            let at = self.find(place.slot, 0, &place.rule);
+            self.with_cell(at, |cell| cell.settle(&place.rule, place.reserved, spent, place.since, now));
+        }
     }
 
     /// Forgets the cells that are worth no more than new ones: of routes not visited for a while, and of limits
     /// that are gone.
     pub(super) fn forget_idle(&mut self, now: Moment) {
-        self.slots.retain(|slot| !slot.cell.is_idle(now));
-        self.measure();
+        self.cells.retain(|slot| !slot.cell.is_idle(now));
+        let cells: usize = self.cells.get().iter().map(|slot| slot.cell.heap_bytes()).sum();
+        self.heap_bytes = 0;
+        self.count(0, cells + self.cells.block_bytes());
     }
 
-    fn measure(&mut self) {
-        let cells: usize = self.slots.iter().map(|slot| slot.cell.heap_bytes()).sum();
-        let bytes = self.slots.capacity() * size_of::<Slot>() + ALLOCATION_OVERHEAD + cells;
+    fn with_cell<R>(&mut self, at: usize, f: impl FnOnce(&mut Cell) -> R) -> R {
+        let cell = &mut self.cells.get_mut()[at].cell;
+        let before = cell.heap_bytes();
+        let answer = f(cell);
+        let after = cell.heap_bytes();
+        self.count(before, after);
+        answer
+    }
+
+    /// Notes that something which took so many bytes takes so many now.
+    fn count(&mut self, before: usize, after: usize) {
+        let bytes = (self.heap_bytes as usize).saturating_sub(before).saturating_add(after);
         self.heap_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::limit::SlidingRule;
+
+    fn rule(units: u64) -> Rule {
+        Rule::Sliding(SlidingRule::new(NonZeroU64::new(units).unwrap(), Duration::from_secs(1)))
+    }
+
+    /// Promise: a record is no larger than its one cell needs.
+    #[test]
+    fn records_are_small() {
+        assert!(size_of::<Record>() <= 72, "{} bytes", size_of::<Record>());
+    }
+
+    /// Promise 2: what others have used fills the cell that stands for them, and comes back no earlier than it
+    /// would have.
+    #[test]
+    fn what_is_taken_over_counts_from_now() {
+        let (rule, mut record) = (rule(3), Record::default());
+        let (start, half) = (Moment::ORIGIN, Moment::from_nanos(500_000_000));
+        let at = record.find(SlotKey::default(), 0, &rule);
+        assert!(record.check(at, &rule, 1, start).is_within());
+        record.charge(at, &rule, 1);
+        record.take_over(at, &rule, 1, half);
+        assert!(record.check(at, &rule, 1, half).is_within());
+        assert!(!record.check(at, &rule, 2, half).is_within());
+        record.take_over(at, &rule, 9, half);
+        let back = Moment::from_nanos(1_500_000_000);
+        assert!(!record.check(at, &rule, 1, Moment::from_nanos(1_499_999_999)).is_within());
+        assert!(record.check(at, &rule, 3, back).is_within());
     }
 }

@@ -68,7 +68,7 @@ impl Held {
     fn end(&self, spent: impl Fn(&Place) -> (u64, Moment)) {
         for place in &self.places {
             let (spent, at) = spent(place);
-            self.table.revisit(place.principal, |record| record.release(place, spent, at));
+            self.table.revisit(place.principal, at, |record| record.release(place, spent, at));
         }
     }
 }

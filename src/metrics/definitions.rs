@@ -109,6 +109,14 @@ metrics! {
         "Memory that the state behind limits may hold: state.memory in the configuration.";
     STATE_EVICTIONS = Counter "weir_state_evictions_total" []
         "Principals forgotten to make room for others.";
+    STATE_HELD_BYTES = Gauge "weir_state_held_bytes" []
+        "Memory of accounts, of principals near or over a limit and of networks that stand for such.";
+    STATE_LOOKUPS = Counter "weir_state_lookups_total" ["result"]
+        "Principals that decisions looked up: hits were known, misses are new.";
+    STATE_CHARGED_TO_NETWORKS = Counter "weir_state_charged_to_networks_total" []
+        "Principals over a limit that are charged to their network, because held ones have no more room.";
+    STATE_LET_OFF = Counter "weir_state_let_off_total" []
+        "Principals over a limit that were forgotten with nothing to stand for them.";
 
     CONFIG_RELOADS = Counter "weir_config_reloads_total" ["result"]
         "Times that the configuration was read again; one that failed changed nothing.";

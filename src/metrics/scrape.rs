@@ -134,6 +134,11 @@ fn state(out: &mut Exposition, shared: &Shared) {
     out.single(&def::STATE_BYTES, stats.bytes);
     out.single(&def::STATE_BYTES_MAX, stats.bytes_max);
     out.single(&def::STATE_EVICTIONS, stats.evictions);
+    out.single(&def::STATE_HELD_BYTES, stats.bytes_held);
+    let lookups = [("hit", stats.hits), ("miss", stats.misses)];
+    out.labelled(&def::STATE_LOOKUPS, lookups.map(|(result, count)| (vec![result], whole(count))));
+    out.single(&def::STATE_CHARGED_TO_NETWORKS, stats.charged_to_networks);
+    out.single(&def::STATE_LET_OFF, stats.let_off);
 }
 
 /// CPU, memory and file descriptors of this process, as Prometheus clients name them everywhere.
