@@ -7,6 +7,15 @@
 //! decision: what one of them refuses must cost nothing in the others. A charge of requests in flight is given
 //! back by [`Cell::release`], one of costs known only afterwards is paid by [`Cell::settle`].
 //!
+//! Which rule a limit needs follows from what it counts and when that is known:
+//!
+//! | | requests, by weight | bytes, upstream time |
+//! |---|---|---|
+//! | sliding window, quota that rolls | [`Rule::Sliding`] | [`Rule::WindowDebt`] |
+//! | GCRA | [`Rule::Gcra`] | [`Rule::PacedDebt`] |
+//! | quota by calendar month | [`Rule::Quota`] | [`Rule::MonthDebt`] |
+//! | in flight | [`Rule::Concurrency`] | |
+//!
 //! New cells and checks allocate nothing; a cell's [`heap_bytes`](Cell::heap_bytes) grow only when it is charged
 //! or settled.
 

@@ -13,6 +13,13 @@ impl GcraModel {
         GcraModel { interval: window.div_ceil(units), burst, paid_off: 0 }
     }
 
+    /// Units that are owed stay, a part of a nanosecond rounded up.
+    pub(crate) fn change(&mut self, units: u64, window: u64, burst: u64, now: u64) {
+        let (owed, old) = (self.paid_off.saturating_sub(now), self.interval);
+        *self = GcraModel::new(units, window, burst);
+        self.paid_off = now + (owed * self.interval).div_ceil(old);
+    }
+
     pub(crate) fn admits(&mut self, cost: u64, now: u64) -> bool {
         let owed = self.paid_off.saturating_sub(now);
         let fits = owed + cost * self.interval <= self.burst * self.interval;

@@ -168,4 +168,27 @@ proptest! {
         }
         prop_assert!(worst_window(&admitted, WINDOW) <= units + u64::from(burst));
     }
+
+    /// Promise 3: when the numbers of a GCRA limit change, what is owed in units stays: as its model, in any order
+    /// of faster, slower, more and less burst.
+    #[test]
+    fn gcra_keeps_its_debt_in_units(
+        turns in prop::collection::vec((1..200_u64, 0..3_u64, 1..20_u32, arrivals()), 1..5),
+    ) {
+        let mut cell = Cell::new(&gcra(1, WINDOW, 1));
+        let mut model = GcraModel::new(1, WINDOW, 1);
+        let mut now = 0;
+        for (units, scale, burst, arrivals) in turns {
+            let window = (WINDOW / 2) << scale;
+            let rule = gcra(units, window, burst);
+            for (turn, (gap, cost)) in arrivals.into_iter().enumerate() {
+                now += gap;
+                let cost = cost.max(1);
+                if turn == 0 {
+                    model.change(units, window, burst.into(), now);
+                }
+                prop_assert_eq!(take(&mut cell, &rule, cost, now), model.admits(cost, now), "at {}", now);
+            }
+        }
+    }
 }

@@ -123,8 +123,11 @@ impl<L: Ledger> DebtCell<L> {
 
     /// A request begins, at the time of the check just before. It counts as `reserved` units until it is settled.
     pub fn charge(&mut self, rule: &DebtRule<L::Rule>, reserved: u64) {
-        let book = self.book.get_or_insert_default();
-        book.ledger.advance(&rule.ledger, self.seen);
+        let book = self.book.get_or_insert_with(|| {
+            let mut book = Box::<Book<L>>::default();
+            book.ledger.advance(&rule.ledger, self.seen);
+            book
+        });
         book.flights.accrual = rule.accrual;
         book.flights.begin(reserved, self.asked);
     }
@@ -139,14 +142,14 @@ impl<L: Ledger> DebtCell<L> {
         started: Moment,
         now: Moment,
     ) {
-        let seen = self.advance(rule, now);
-        if self.book.is_none() && actual == 0 {
-            return;
+        if self.book.is_none() && actual > 0 {
+            self.book = Some(Box::default());
         }
-        let book = self.book.get_or_insert_default();
-        book.flights.end(reserved, instant(started));
-        book.ledger.advance(&rule.ledger, seen);
-        book.ledger.spend(&rule.ledger, actual);
+        self.advance(rule, now);
+        if let Some(book) = &mut self.book {
+            book.flights.end(reserved, instant(started));
+            book.ledger.spend(&rule.ledger, actual);
+        }
     }
 
     pub fn status(&mut self, rule: &DebtRule<L::Rule>, now: Moment) -> Status {

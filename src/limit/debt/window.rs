@@ -38,6 +38,11 @@ impl Ledger for WindowDebt {
     }
 
     fn advance(&mut self, WindowRule(rule): &WindowRule, at: u64) {
+        if self.waiting == 0 {
+            self.units = rule.units();
+            self.spent.advance(rule, at);
+            return;
+        }
         if let Some(units) = NonZeroU64::new(self.units) {
             let old = SlidingRule::in_parts(units, Duration::from_nanos(self.spent.window()));
             if old != *rule {
