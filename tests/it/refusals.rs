@@ -185,3 +185,119 @@ fn the_apps_answers_are_left_alone() {
     assert_eq!(answer.field("x-ratelimit-limit").as_deref(), Some("7"));
     assert_eq!((answer.field("ratelimit-policy"), answer.field("x-ratelimit-reset")), (None, None));
 }
+
+/// Asserts that `text` is `start` and a number of seconds, or one more: a cell counts time in ticks of its own.
+#[track_caller]
+fn assert_told(text: &str, start: &str, seconds: u64) {
+    let told: u64 = text.strip_prefix(start).and_then(|rest| rest.parse().ok()).expect(text);
+    assert!((seconds..=seconds + 1).contains(&told), "{text}");
+}
+
+/// With `always` the app's answers tell what is left of every enforced limit, as further members of what the app
+/// itself says; a limit in shadow stays unseen. One of ten an hour is used: nine are left, and none in use after an
+/// hour.
+#[test]
+fn allowed_answers_tell_what_is_left() {
+    let origin =
+        RawOrigin::answering("HTTP/1.1 200 OK\r\nRateLimit: \"app\";r=5\r\nContent-Length: 0\r\n\r\n");
+    let config = Config::to(&origin)
+        .section("[responses]\nrate_limit_fields = \"always\"")
+        .section(&limit("watched", "\"client\"", "rate = \"1/h\"\nmode = \"shadow\""))
+        .section(&limit("hourly", "\"client\"", "rate = \"10/h\""))
+        .section(&limit("paced", "\"client\"", "rate = \"60/min\"\nalgorithm = \"gcra\"\nburst = 5"));
+    let weir = Weir::start(&config);
+    let answer = weir.get("/");
+    assert_eq!(answer.status(), 200);
+    assert_eq!(
+        answer.field("ratelimit-policy").unwrap(),
+        "\"hourly\";q=10;w=3600,\"paced\";q=60;w=60;weir-burst=5"
+    );
+    let lines = answer.all("ratelimit");
+    assert_eq!((lines.len(), lines[0].as_str()), (2, "\"app\";r=5"), "{lines:?}");
+    let members: Vec<&str> = lines[1].split(',').collect();
+    assert_told(members[0], "\"hourly\";r=9;t=", 3600);
+    assert_told(members[1], "\"paced\";r=4;t=", 1);
+    assert_eq!(answer.field("retry-after"), None);
+    let second = weir.get("/").all("ratelimit").pop().unwrap();
+    assert!(second.starts_with("\"hourly\";r=8;t="), "{second}");
+    assert!(!lines.concat().contains("watched") && !second.contains("watched"));
+}
+
+/// The older fields tell of the limit with the smallest share left: one of two beside four of five. An app that has
+/// them itself keeps its own.
+#[test]
+fn older_fields_tell_the_most_restrictive_limit() {
+    let origin = RawOrigin::scripted(|conn| {
+        while let Some(request) = conn.read_request() {
+            let own = if request.target() == "/own" { "X-RateLimit-Limit: 99\r\n" } else { "" };
+            conn.send(format!("HTTP/1.1 200 OK\r\n{own}Content-Length: 0\r\n\r\n"));
+        }
+    });
+    let config = Config::to(&origin)
+        .section("[responses]\nrate_limit_fields = \"always\"\nlegacy_rate_limit_fields = true")
+        .section(&limit("five", "\"client\"", "rate = \"5/h\""))
+        .section(&limit("two", "\"client\"", "rate = \"2/h\""));
+    let weir = Weir::start(&config);
+    let older = |answer: &Message| {
+        ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"].map(|name| answer.field(name))
+    };
+    let some = |text: &str| Some(text.to_owned());
+    let [limit, remaining, reset] = older(&weir.get("/"));
+    assert_eq!([limit, remaining], [some("2"), some("1")]);
+    assert_told(&reset.unwrap(), "", 3600);
+    assert_eq!(older(&weir.get("/own")), [some("99"), None, None]);
+    let refused = weir.get("/");
+    assert_eq!(older(&refused), [some("2"), some("0"), refused.field("retry-after")]);
+}
+
+/// `never`: not even a refusal tells.
+#[test]
+fn nothing_is_told_where_nothing_is_to_be() {
+    let origin = RawOrigin::answering(OK);
+    let config =
+        Config::to(&origin).section("[responses]\nrate_limit_fields = \"never\"").limit("one", "1/h");
+    let weir = Weir::start(&config);
+    assert_eq!(weir.get("/").status(), 200);
+    let refused = weir.get("/");
+    assert!((3500..=3600).contains(&retry_after(&refused)));
+    assert_eq!((refused.field("ratelimit"), refused.field("ratelimit-policy")), (None, None));
+}
+
+fn from_page(client: &mut RawClient, method: &str, path: &str, page: &str) -> Message {
+    client.exchange(format!(
+        "{method} {path} HTTP/1.1\r\nHost: a\r\nOrigin: {page}\r\nContent-Length: 0\r\n\r\n"
+    ))
+}
+
+/// A browser app of a configured origin can read refusals and errors, also those of its preflights; one of another
+/// origin cannot; the app's own answers stay as they are.
+#[test]
+fn browser_apps_can_read_what_weir_says() {
+    let origin = RawOrigin::answering(OK);
+    let config = Config::to(&origin)
+        .section("[responses]\ncors = { origins = [\"https://app.example\"], credentials = true }")
+        .section("[[routes]]\npath = \"/api/**\"\nupstream = \"app\"")
+        .limit("one", "1/h");
+    let weir = Weir::start(&config);
+    let mut client = weir.connect();
+    let app = from_page(&mut client, "GET", "/api/x", "https://app.example");
+    assert_eq!(
+        (app.status(), app.field("access-control-allow-origin"), app.field("vary")),
+        (200, None, None)
+    );
+    for (method, path, status) in [("GET", "/api/x", 429), ("OPTIONS", "/api/x", 429), ("GET", "/else", 404)]
+    {
+        let answer = from_page(&mut client, method, path, "https://app.example");
+        assert_eq!(answer.status(), status);
+        assert_eq!(answer.field("access-control-allow-origin").as_deref(), Some("https://app.example"));
+        assert_eq!(answer.field("access-control-allow-credentials").as_deref(), Some("true"));
+        assert_eq!(answer.field("vary").as_deref(), Some("Origin"));
+        let exposed = answer.field("access-control-expose-headers").unwrap();
+        for name in ["Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-Id"] {
+            assert!(exposed.split(", ").any(|exposed| exposed == name), "{name} in {exposed}");
+        }
+    }
+    let other = from_page(&mut client, "GET", "/api/x", "https://other.example");
+    assert_eq!((other.status(), other.field("access-control-allow-origin")), (429, None));
+    assert_eq!(other.field("vary").as_deref(), Some("Origin"));
+}

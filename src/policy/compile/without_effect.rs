@@ -5,7 +5,6 @@ use crate::config::identity::Credential;
 use crate::config::limits::{KeyPart, Limit};
 use crate::config::matches::Match;
 use crate::config::upstreams::Capacity;
-use crate::policy::responses::RateLimitFields;
 use crate::policy::{Cost, Priority, WithoutEffect};
 use crate::remedy::Mode;
 
@@ -18,7 +17,6 @@ pub(super) fn list(config: &Config) -> Vec<WithoutEffect> {
         list.push(part(format!("routes.{name}.priority"), "requests wait in the order in which they came"));
     }
     identity(config, &mut list);
-    told(config, &mut list);
     if !config.enforcement.never_refuse.accounts.is_empty() {
         list.push(part("enforcement.never_refuse.accounts", "accounts are not recognised"));
     }
@@ -126,17 +124,6 @@ fn identity(config: &Config, list: &mut Vec<WithoutEffect>) {
 }
 
 /// What clients are told.
-fn told(config: &Config, list: &mut Vec<WithoutEffect>) {
-    let responses = &config.responses;
-    let legacy = responses.legacy_rate_limit_fields.as_ref().is_some_and(|legacy| legacy.value);
-    if responses.rate_limit_fields == Some(RateLimitFields::Always) || legacy {
-        list.push(part("responses.rate_limit_fields", "no response says how much of a limit is left"));
-    }
-    if responses.cors.is_some() {
-        list.push(part("responses.cors", "browser applications cannot read refusals"));
-    }
-}
-
 fn part(part: impl Into<String>, consequence: impl Into<String>) -> WithoutEffect {
     WithoutEffect { part: part.into(), consequence: consequence.into() }
 }

@@ -250,7 +250,11 @@ fn sf_string(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::num::{NonZeroU32, NonZeroU64};
+
     use super::*;
+    use crate::policy::{ClauseId, Exempt, LimitKey, Match, Over};
+    use crate::remedy::Mode;
 
     /// Promise: any name that a limit can have is a String of a structured field.
     #[test]
@@ -258,6 +262,49 @@ mod tests {
         assert_eq!(sf_string("per-client"), r#""per-client""#);
         assert_eq!(sf_string(r#"a "b" \c"#), r#""a \"b\" \\c""#);
         assert_eq!(sf_string("für"), r#""f%C3%BCr""#);
+    }
+
+    /// Promise: what a limit counts is told in the units of the draft's registry, time in milliseconds; windows in
+    /// whole seconds, a month of the calendar in none.
+    #[test]
+    fn numbers_are_told_in_the_units_of_the_draft() {
+        let units = |n| NonZeroU64::new(n).unwrap();
+        let told = |cost, bound| {
+            let limit = Limit {
+                name: "x".to_owned(),
+                clause: ClauseId(0),
+                key: LimitKey::default(),
+                matches: Match::default(),
+                bound,
+                cost,
+                over: Over::default(),
+                mode: Mode::default(),
+                exempt: Exempt::default(),
+            };
+            Numbers::new(&limit, bound, Unit::of(&limit), "\"x\"").policy
+        };
+        let minute = Duration::from_secs(60);
+        let window = |n| Bound::SlidingWindow { units: units(n), window: minute };
+        let half = Bound::SlidingWindow { units: units(5), window: Duration::from_millis(1500) };
+        let month = Bound::Quota { units: units(1000), period: Period::Month };
+        for (cost, bound, policy) in [
+            (Cost::Requests, half, "\"x\";q=5;w=2"),
+            (Cost::Bytes, window(2 << 20), "\"x\";q=2097152;qu=\"content-bytes\";w=60"),
+            (
+                Cost::UpstreamTime,
+                window(120_000_000_000),
+                "\"x\";q=120000;qu=\"weir-upstream-milliseconds\";w=60",
+            ),
+            (Cost::Requests, month, "\"x\";q=1000"),
+            (
+                Cost::Requests,
+                Bound::Concurrency { requests: NonZeroU32::MIN },
+                "\"x\";q=1;qu=\"concurrent-requests\"",
+            ),
+            (Cost::Bytes, window(u64::MAX), "\"x\";q=999999999999999;qu=\"content-bytes\";w=60"),
+        ] {
+            assert_eq!(told(cost, bound), policy);
+        }
     }
 
     /// Promise: a time that is told in whole seconds is never too short.
