@@ -2,6 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails by a panic")]
 
+#[path = "config/identity.rs"]
+mod identity;
+#[path = "config/layers.rs"]
+mod layers;
+#[path = "config/limits.rs"]
+mod limits;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -134,9 +141,7 @@ fn what_has_no_effect_is_named() {
     let limits = [
         ("account", "key = [\"account\"]\nrate = \"1/s\""),
         ("fingerprint", "key = [\"fingerprint\"]\nrate = \"1/s\""),
-        ("time", "key = [\"client\"]\nrate = \"1s/s\"\ncost = \"upstream-time\""),
-        ("bytes", "key = [\"client\"]\nrate = \"1MiB/s\"\ncost = \"response-bytes\""),
-        ("quota", "key = [\"client\"]\nquota = \"1M/30d\""),
+        ("session", "key = [\"session\"]\nrate = \"1/s\""),
     ];
     let mut text = MINIMAL.to_owned();
     for (name, rest) in limits {
@@ -149,15 +154,7 @@ fn what_has_no_effect_is_named() {
     parts.sort_unstable();
     assert_eq!(
         parts,
-        [
-            "detectors.crawl",
-            "limits.account",
-            "limits.bytes",
-            "limits.fingerprint",
-            "limits.quota",
-            "limits.time",
-            "standing"
-        ]
+        ["detectors.crawl", "limits.account", "limits.fingerprint", "limits.session", "standing"]
     );
 }
 

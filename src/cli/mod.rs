@@ -1,5 +1,6 @@
 //! The command line: one file per sub-command, and the exit codes they share.
 
+mod amounts;
 pub mod check;
 pub mod demo;
 pub mod diagnostics;

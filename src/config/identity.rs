@@ -91,9 +91,7 @@ const LEEWAY_MAX: Duration = Duration::from_secs(60 * 60);
 pub(super) fn read(item: Item<'_>) -> Option<Identity> {
     let table = item.table(&IDENTITY)?;
     Some(Identity {
-        account: table
-            .read("account", |i| i.one_or_list(|i| credential(i).map(|c| i.at(c))))
-            .unwrap_or_default(),
+        account: table.read("account", |i| readable(i, credential)).unwrap_or_default(),
         session: table.read("session", |i| i.one_or_list(|i| place(i).map(|p| i.at(p)))),
         accounts_file: table.read("accounts_file", |i| i.text_at("a file's name")),
         learn_account_from: table.read("learn_account_from", |i| {
@@ -103,6 +101,12 @@ pub(super) fn read(item: Item<'_>) -> Option<Identity> {
         network: table.read("network", |i| Some(prefixes(&i.table(&NETWORK)?))).unwrap_or_default(),
         asn_database: table.read("asn_database", |i| i.text_at("a file's name")),
     })
+}
+
+/// Those of an array that can be read: the others are reported, and hide nothing that is wrong with these.
+fn readable<'a, T>(item: Item<'a>, read: impl Fn(Item<'a>) -> Option<T>) -> Option<Vec<At<T>>> {
+    let all = item.one_or_list(|item| Some(read(item).map(|value| item.at(value))))?;
+    Some(all.into_iter().flatten().collect())
 }
 
 fn prefixes(table: &Table<'_>) -> Prefixes {
@@ -142,13 +146,12 @@ fn jwt(table: &Table<'_>) -> Option<Jwt> {
     let place = table.require("jwt", PLACE, place);
     let files = |i: Item<'_>| i.one_or_list(|i| i.text_at("the name of a file in PEM"));
     let words: Vec<_> = JwtAlgorithm::ALL.iter().map(|algorithm| (algorithm.name(), *algorithm)).collect();
-    let algorithm = |i: Item<'_>| i.word(&words).map(|a| i.at(a));
     let text = |i: Item<'_>, expected| i.text(expected).map(str::to_owned);
     Some(Jwt {
         claim: table.read("claim", |i| text(i, "the name of a claim such as \"sub\"")),
         key_files: table.read("key_file", files).unwrap_or_default(),
         secret_file: table.read("secret_file", |i| i.text_at("a file's name")),
-        algorithms: table.read("algorithms", |i| i.one_or_list(algorithm)).unwrap_or_default(),
+        algorithms: table.read("algorithms", |i| readable(i, |i| i.word(&words))).unwrap_or_default(),
         issuer: table.read("issuer", |i| text(i, "what the claim `iss` must be")),
         audiences: table
             .read("audience", |i| i.one_or_list(|i| text(i, "what the claim `aud` must hold")))

@@ -65,8 +65,8 @@ const TIME_UNITS: &[(&str, u64)] = &[
 
 const BYTE_UNITS: &[(&str, u64)] = &[
     ("B", 1),
-    ("kB", 1_000),
     ("KB", 1_000),
+    ("kB", 1_000),
     ("MB", 1_000_000),
     ("GB", 1_000_000_000),
     ("TB", 1_000_000_000_000),
@@ -147,6 +147,13 @@ pub fn time_text(time: Duration) -> String {
         None if ms == 0 => "0s".to_owned(),
         None => format!("{ms}ms"),
     }
+}
+
+/// A size as [`bytes`] reads it, in the largest unit that leaves no fraction.
+pub fn bytes_text(bytes: u64) -> String {
+    let fits = |unit: &&(&str, u64)| bytes != 0 && bytes.is_multiple_of(unit.1);
+    let (name, unit) = BYTE_UNITS.iter().filter(fits).max_by_key(|(_, unit)| *unit).unwrap_or(&("B", 1));
+    format!("{}{name}", bytes / unit)
 }
 
 /// `10s`, or a bare unit: `min` is one minute.
@@ -240,6 +247,14 @@ mod tests {
     fn times_are_shown_as_they_are_written() {
         for text in ["0s", "1ms", "1500ms", "10s", "2min", "1h", "30d"] {
             assert_eq!(time_text(duration(text).unwrap()), text);
+        }
+    }
+
+    /// Promise: a size that is shown is one that can be written, and means the same.
+    #[test]
+    fn sizes_are_shown_as_they_are_written() {
+        for text in ["0B", "1B", "1023B", "64KiB", "10MB", "1500kB", "2GiB"] {
+            assert_eq!(bytes_text(bytes(text).unwrap()), text);
         }
     }
 

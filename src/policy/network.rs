@@ -84,6 +84,11 @@ impl AsnDatabase {
         Err(AsnDatabaseError::Kind { kind: kind.clone() })
     }
 
+    /// What the file says it is, such as `GeoLite2-ASN`.
+    pub fn kind(&self) -> &str {
+        &self.reader.metadata().database_type
+    }
+
     /// The number of an address's autonomous system; `None` where the database knows none.
     pub fn number(&self, address: IpAddr) -> Option<u32> {
         // A damaged record is as good as none: the prefix stands in.

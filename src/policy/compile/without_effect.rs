@@ -5,7 +5,8 @@ use crate::config::identity::Credential;
 use crate::config::limits::{KeyPart, Limit};
 use crate::config::matches::Match;
 use crate::config::upstreams::Capacity;
-use crate::policy::{Cost, Priority, WithoutEffect};
+use crate::policy::responses::RateLimitFields;
+use crate::policy::{Priority, WithoutEffect};
 use crate::remedy::Mode;
 
 /// Every part of the configuration without effect, in the order in which people read it.
@@ -17,6 +18,7 @@ pub(super) fn list(config: &Config) -> Vec<WithoutEffect> {
         list.push(part(format!("routes.{name}.priority"), "requests wait in the order in which they came"));
     }
     identity(config, &mut list);
+    told(config, &mut list);
     if !config.enforcement.never_refuse.accounts.is_empty() {
         list.push(part("enforcement.never_refuse.accounts", "accounts are not recognised"));
     }
@@ -56,15 +58,11 @@ pub(super) fn list(config: &Config) -> Vec<WithoutEffect> {
 /// Why a limit is not upheld; `None` if it is.
 pub(super) fn of_limit(limit: &Limit) -> Option<&'static str> {
     let by = |part: KeyPart| limit.key.value.iter().any(|p| p.value == part);
-    let cost = limit.cost.as_ref().map(|cost| cost.value).unwrap_or_default();
     let reasons = [
         (by(KeyPart::Fingerprint), "requests are not counted by fingerprint"),
         (by(KeyPart::Account), "requests are not counted by account"),
         (by(KeyPart::Session), "requests are not counted by session"),
         (asks_for_account(&limit.matches.value), "accounts are not recognised"),
-        (limit.numbers.quota.is_some(), "quotas are not counted"),
-        (cost == Cost::UpstreamTime, "upstream time is not charged"),
-        (matches!(cost, Cost::RequestBytes | Cost::ResponseBytes | Cost::Bytes), "bytes are not charged"),
     ];
     reasons.into_iter().find(|(applies, _)| *applies).map(|(_, reason)| reason)
 }
@@ -124,6 +122,17 @@ fn identity(config: &Config, list: &mut Vec<WithoutEffect>) {
 }
 
 /// What clients are told.
+fn told(config: &Config, list: &mut Vec<WithoutEffect>) {
+    let responses = &config.responses;
+    let legacy = responses.legacy_rate_limit_fields.as_ref().is_some_and(|legacy| legacy.value);
+    if responses.rate_limit_fields == Some(RateLimitFields::Always) || legacy {
+        list.push(part("responses.rate_limit_fields", "no response says how much of a limit is left"));
+    }
+    if responses.cors.is_some() {
+        list.push(part("responses.cors", "browser applications cannot read refusals"));
+    }
+}
+
 fn part(part: impl Into<String>, consequence: impl Into<String>) -> WithoutEffect {
     WithoutEffect { part: part.into(), consequence: consequence.into() }
 }

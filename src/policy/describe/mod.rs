@@ -1,6 +1,9 @@
 //! The policy in force as JSON, for the admin listener and `weir check --json`.
 //!
-//! Nothing secret is in it: credentials never reach the policy.
+//! Nothing secret is in it: of credentials the policy holds hashes, which are counted here, and of keys their kind is said.
+
+mod identity;
+mod limits;
 
 use std::time::Duration;
 
@@ -8,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::path::{Case, Parameters, TrailingSlash};
 use super::{
-    AccessFormat, AccessTarget, Bound, ForwardedHeader, Limit, LimitKey, Listener, LogFormat, Period, Policy,
-    Priority, Route, Upstream, WhoPart,
+    AccessFormat, AccessTarget, ForwardedHeader, Limit, Listener, LogFormat, Policy, Priority, Route,
+    Upstream,
 };
 
 /// The whole policy. Times are in seconds, sizes in bytes; `null` stands for "no bound".
@@ -36,12 +39,22 @@ pub fn describe(policy: &Policy) -> Value {
         "enforcement": {
             "mode": policy.enforcement.mode.name(),
             "never_refuse": policy.enforcement.never_refuse,
+            "never_refuse_accounts": policy
+                .enforcement
+                .never_refuse_accounts
+                .iter()
+                .map(|account| &**account)
+                .collect::<Vec<_>>(),
         },
         "upstreams": policy.upstreams.iter().map(upstream).collect::<Vec<_>>(),
         "routes": policy.routes.iter().map(|r| route(r, policy)).collect::<Vec<_>>(),
-        "limits": policy.limits.iter().map(|l| limit(l, policy)).collect::<Vec<_>>(),
+        "limits": policy.limits.iter().map(|l| limits::limit(l, policy)).collect::<Vec<_>>(),
+        "terms": limits::terms(policy),
+        "identity": identity::identity(policy),
+        "responses": identity::responses(policy),
+        "load": identity::load(policy),
         "clauses": clauses(policy),
-        "state": { "memory_bytes": policy.state.memory_bytes },
+        "state": { "memory_bytes": policy.state.memory_bytes, "path": policy.state.path },
         "log": log(policy),
         "without_effect": policy
             .without_effect
@@ -116,6 +129,7 @@ fn upstream(upstream: &Upstream) -> Value {
         "name": upstream.name,
         "servers": servers,
         "concurrency_max": upstream.capacity.most(),
+        "capacity": identity::capacity(upstream.capacity),
         "queue": {
             "length_max": upstream.queue.length_max,
             "timeout": seconds(upstream.queue.timeout),
@@ -152,63 +166,6 @@ fn route(route: &Route, policy: &Policy) -> Value {
         "body_bytes_max": route.body_bytes_max,
         "allow_encoded_slashes": route.allow_encoded_slashes,
     })
-}
-
-fn limit(limit: &Limit, policy: &Policy) -> Value {
-    let bound = match limit.bound {
-        Bound::SlidingWindow { units, window } => {
-            json!({ "algorithm": "sliding-window", "units": units, "window": seconds(window) })
-        }
-        Bound::Gcra { units, window, burst } => {
-            json!({ "algorithm": "gcra", "units": units, "window": seconds(window), "burst": burst })
-        }
-        Bound::Concurrency { requests } => json!({ "algorithm": "concurrency", "requests": requests }),
-        Bound::Quota { units, period: Period::Rolling(window) } => {
-            json!({ "algorithm": "quota", "units": units, "window": seconds(window) })
-        }
-        Bound::Quota { units, period: Period::Month } => {
-            json!({ "algorithm": "quota", "units": units, "window": "month" })
-        }
-    };
-    json!({
-        "name": limit.name,
-        "clause": policy.clause(limit.clause).id,
-        "key": limit.key.parts(),
-        "match": {
-            "path": limit.matches.paths.iter().map(super::template::Template::as_str).collect::<Vec<_>>(),
-            "method": limit.matches.methods.iter().map(http::Method::as_str).collect::<Vec<_>>(),
-            "host": limit.matches.hosts,
-        },
-        "bound": bound,
-        "cost": limit.cost.name(),
-        "mode": limit.mode.name(),
-    })
-}
-
-impl LimitKey {
-    /// The parts as a configuration names them: who comes first.
-    pub fn parts(&self) -> Vec<String> {
-        let mut parts: Vec<String> = self.who.iter().map(WhoPart::name).collect();
-        if parts.is_empty() {
-            parts.push("everyone".to_owned());
-        }
-        let rest = [(self.per_route, "route"), (self.per_upstream, "upstream"), (self.per_method, "method")];
-        parts.extend(rest.into_iter().filter(|(is, _)| *is).map(|(_, name)| name.to_owned()));
-        parts
-    }
-}
-
-impl WhoPart {
-    /// As a configuration names it.
-    pub fn name(&self) -> String {
-        match self {
-            WhoPart::Client => "client".to_owned(),
-            WhoPart::Network => "network".to_owned(),
-            WhoPart::Account => "account".to_owned(),
-            WhoPart::Session => "session".to_owned(),
-            WhoPart::Header(name) => format!("header:{name}"),
-        }
-    }
 }
 
 fn clauses(policy: &Policy) -> Vec<Value> {
