@@ -19,7 +19,12 @@ fn a_valid_file_is_summed_up() {
         "logins at most 5 in any 1min, by client, method POST, path /login (clause circumvent)",
         "crawl nothing",
         "WITHOUT EFFECT in this version",
-        "limits.per-account requests are not counted by account: it refuses nobody",
+        "per-account 600 per 1min, paced, 50 at once, by account (clause load); without account: not counted",
+        "downloads at most 2GiB of response bodies in any 1h, by account and client, header range, plan pro \
+         (clause load); without account: not counted",
+        "browsers at most 300 in any 1min, by session, host www.example.com, not path /assets/** or /healthz, \
+         client 192.0.2.0/24 (clause load); without session: counted together",
+        "agreement acme per-account 20000 per 1min, paced, 2000 at once; else as plan pro (MSA 2026-03, 4.2)",
         "detectors.crawl nobody looks for crawl, not even in shadow",
     ] {
         // How the columns are padded is nobody's concern.

@@ -3,9 +3,7 @@
 use crate::config::Config;
 use crate::config::identity::Credential;
 use crate::config::limits::{KeyPart, Limit};
-use crate::config::matches::Match;
 use crate::config::upstreams::Capacity;
-use crate::policy::responses::RateLimitFields;
 use crate::policy::{Priority, WithoutEffect};
 use crate::remedy::Mode;
 
@@ -18,10 +16,6 @@ pub(super) fn list(config: &Config) -> Vec<WithoutEffect> {
         list.push(part(format!("routes.{name}.priority"), "requests wait in the order in which they came"));
     }
     identity(config, &mut list);
-    told(config, &mut list);
-    if !config.enforcement.never_refuse.accounts.is_empty() {
-        list.push(part("enforcement.never_refuse.accounts", "accounts are not recognised"));
-    }
     if config.load.unreasonable.is_some() {
         list.push(part("load.unreasonable", "no account's share of an upstream is measured"));
     }
@@ -32,18 +26,6 @@ pub(super) fn list(config: &Config) -> Vec<WithoutEffect> {
         if let Some(reason) = of_limit(limit) {
             list.push(part(format!("limits.{}", limit.name.value), format!("{reason}: it refuses nobody")));
         }
-    }
-    for plan in &config.plans {
-        list.push(part(
-            format!("plans.{}", plan.name.value),
-            "accounts are not recognised: everyone gets the limits' own numbers",
-        ));
-    }
-    for agreement in &config.agreements {
-        list.push(part(
-            format!("agreements.{}", agreement.account.value),
-            "accounts are not recognised: this account gets the limits' own numbers",
-        ));
     }
     for detector in config.detectors.iter().filter(|detector| detector.mode != Some(Mode::Off)) {
         let name = detector.behaviour.value;
@@ -58,18 +40,7 @@ pub(super) fn list(config: &Config) -> Vec<WithoutEffect> {
 /// Why a limit is not upheld; `None` if it is.
 pub(super) fn of_limit(limit: &Limit) -> Option<&'static str> {
     let by = |part: KeyPart| limit.key.value.iter().any(|p| p.value == part);
-    let reasons = [
-        (by(KeyPart::Fingerprint), "requests are not counted by fingerprint"),
-        (by(KeyPart::Account), "requests are not counted by account"),
-        (by(KeyPart::Session), "requests are not counted by session"),
-        (asks_for_account(&limit.matches.value), "accounts are not recognised"),
-    ];
-    reasons.into_iter().find(|(applies, _)| *applies).map(|(_, reason)| reason)
-}
-
-fn asks_for_account(matches: &Match) -> bool {
-    let not = matches.not.as_ref().is_some_and(|not| asks_for_account(&not.value));
-    not || !(matches.plans.is_empty() && matches.accounts.is_empty())
+    by(KeyPart::Fingerprint).then_some("requests are not counted by fingerprint")
 }
 
 fn upstreams(config: &Config, list: &mut Vec<WithoutEffect>) {
@@ -96,40 +67,14 @@ fn upstreams(config: &Config, list: &mut Vec<WithoutEffect>) {
 }
 
 fn identity(config: &Config, list: &mut Vec<WithoutEffect>) {
-    let identity = &config.identity;
-    if !identity.account.is_empty() {
-        list.push(part("identity.account", "no credential is read: every request is anonymous"));
-    }
-    if identity.account.iter().any(|c| matches!(c.value, Credential::ClientCertificate)) {
+    if config.identity.account.iter().any(|c| matches!(c.value, Credential::ClientCertificate)) {
         list.push(part(
             "identity.client-certificate",
             "there is no TLS yet, and so no client has a certificate",
         ));
     }
-    if identity.session.is_some() {
-        list.push(part("identity.session", "sessions are not told apart"));
-    }
-    if identity.asn_database.is_some() {
+    if config.identity.asn_database.is_some() {
         list.push(part("identity.asn_database", "networks are told by their prefix alone"));
-    }
-    if identity.accounts_file.is_some() {
-        list.push(part("identity.accounts_file", "it is checked, but no account is recognised by it"));
-    }
-    if let Some(header) = &identity.learn_account_from {
-        let consequence = format!("the response header {} is neither read nor removed", header.value);
-        list.push(part("identity.learn_account_from", consequence));
-    }
-}
-
-/// What clients are told.
-fn told(config: &Config, list: &mut Vec<WithoutEffect>) {
-    let responses = &config.responses;
-    let legacy = responses.legacy_rate_limit_fields.as_ref().is_some_and(|legacy| legacy.value);
-    if responses.rate_limit_fields == Some(RateLimitFields::Always) || legacy {
-        list.push(part("responses.rate_limit_fields", "no response says how much of a limit is left"));
-    }
-    if responses.cors.is_some() {
-        list.push(part("responses.cors", "browser applications cannot read refusals"));
     }
 }
 
