@@ -5,6 +5,7 @@ pub mod check;
 pub mod demo;
 pub mod diagnostics;
 pub mod reload;
+pub mod replay;
 pub mod run;
 pub mod signals;
 pub mod summary;
@@ -29,6 +30,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args.file),
         Command::Check(args) => check::run(&args.file, args.json),
         Command::Demo(options) => demo::run(&options),
+        Command::Replay(options) => replay::run(&options),
     }
 }
 
@@ -69,6 +71,9 @@ enum Command {
     /// Watch weir at work on a sample site, with scripted visitors, on loopback only
     #[command(after_help = demo::AFTER_HELP)]
     Demo(demo::Options),
+    /// Run access logs through a configuration: who would have been limited or found, and why
+    #[command(after_help = replay::AFTER_HELP)]
+    Replay(replay::Options),
 }
 
 #[derive(Debug, Args)]

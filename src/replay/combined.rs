@@ -72,6 +72,24 @@ impl Combined {
     }
 }
 
+/// `2016-02-20T00:00:45-05:00`, with or without a fraction, in milliseconds since the Unix epoch (RFC 3339).
+pub(super) fn rfc3339(text: &[u8]) -> Option<u64> {
+    let part = |from: usize, to: usize| number(text.get(from..to)?);
+    let day = days(part(0, 4)?, part(5, 7)?, part(8, 10)?)?;
+    let seconds = day.checked_mul(86_400)? + part(11, 13)? * 3600 + part(14, 16)? * 60 + part(17, 19)?;
+    let rest = text.get(19..)?;
+    let zone = rest
+        .iter()
+        .position(|byte| matches!(byte, b'Z' | b'z' | b'+' | b'-'))
+        .map_or(&b""[..], |at| &rest[at..]);
+    let offset = match zone {
+        [_, h1, h2, b':', m1, m2] => number(&[*h1, *h2])? * 3600 + number(&[*m1, *m2])? * 60,
+        _ => 0,
+    };
+    let seconds = if zone.first() == Some(&b'-') { seconds + offset } else { seconds.checked_sub(offset)? };
+    Some(seconds * 1000)
+}
+
 /// Days since 1970-01-01 of a date of the Gregorian calendar, from 1970 on.
 fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     if !(1970..=9999).contains(&year) || !(1..=31).contains(&day) {

@@ -20,9 +20,16 @@ use parking_lot::Mutex;
 
 pub use self::record::{AccessRecord, RequestFields, RequestText};
 
+use self::timestamp::Timestamp;
 use self::writer::{Destination, Signals, Writer};
 use crate::metrics::Metrics;
 use crate::policy;
+use crate::time::WallTime;
+
+/// `2026-11-24T05:56:12.345Z`
+pub fn rfc3339(at: WallTime) -> String {
+    Timestamp::default().rfc3339(at).to_owned()
+}
 
 /// A handle on the access log. Cheap to clone; the last one dropped writes out what is queued.
 #[derive(Clone, Debug)]

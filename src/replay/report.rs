@@ -1,0 +1,86 @@
+//! What a replay adds up to.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use super::{Entry, Judgement};
+use crate::clause::Behaviour;
+
+/// Who would have been limited or found, and what share of ordinary traffic that is.
+#[derive(Debug, Default)]
+pub struct Report {
+    pub requests: u64,
+    pub malformed: u64,
+    pub first_unix_ms: Option<u64>,
+    pub last_unix_ms: u64,
+    clients: HashMap<IpAddr, ClientTally>,
+    found: HashMap<Behaviour, u64>,
+}
+
+/// One client.
+#[derive(Clone, Copy, Debug, Default)]
+struct ClientTally {
+    requests: u32,
+    refused: u32,
+    is_found: bool,
+}
+
+impl Report {
+    pub fn note(&mut self, entry: &Entry<'_>, judgement: &Judgement) {
+        self.requests += 1;
+        self.first_unix_ms = Some(self.first_unix_ms.map_or(entry.unix_ms, |first| first.min(entry.unix_ms)));
+        self.last_unix_ms = self.last_unix_ms.max(entry.unix_ms);
+        let client = self.clients.entry(entry.client).or_default();
+        client.requests = client.requests.saturating_add(1);
+        client.refused = client.refused.saturating_add(u32::from(judgement.refused_by.is_some()));
+        client.is_found |= !judgement.findings.is_empty();
+        for finding in &judgement.findings {
+            *self.found.entry(finding.behaviour).or_default() += 1;
+        }
+    }
+
+    /// Requests so far of a client.
+    pub fn requests_of(&self, client: IpAddr) -> u32 {
+        self.clients.get(&client).map_or(0, |tally| tally.requests)
+    }
+
+    pub fn clients(&self) -> u64 {
+        self.clients.len() as u64
+    }
+
+    /// Clients that were found by any detector.
+    pub fn found_clients(&self) -> u64 {
+        self.clients.values().filter(|tally| tally.is_found).count() as u64
+    }
+
+    /// Findings by behaviour, the most frequent first.
+    pub fn findings(&self) -> Vec<(Behaviour, u64)> {
+        let mut findings: Vec<_> = self.found.iter().map(|(behaviour, count)| (*behaviour, *count)).collect();
+        findings.sort_by_key(|(behaviour, count)| (std::cmp::Reverse(*count), *behaviour));
+        findings
+    }
+
+    /// Requests that limits would have refused: of all, of clients that no detector found, and so many of these.
+    pub fn refused(&self) -> Refused {
+        let mut refused = Refused::default();
+        for tally in self.clients.values() {
+            refused.requests += u64::from(tally.refused);
+            if !tally.is_found {
+                refused.ordinary_requests += u64::from(tally.requests);
+                refused.ordinary_refused += u64::from(tally.refused);
+                refused.ordinary_clients += u64::from(tally.refused > 0);
+            }
+        }
+        refused
+    }
+}
+
+/// What limits would have refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    pub requests: u64,
+    /// Of clients that no detector found.
+    pub ordinary_requests: u64,
+    pub ordinary_refused: u64,
+    pub ordinary_clients: u64,
+}
