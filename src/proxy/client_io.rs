@@ -10,7 +10,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -69,7 +69,6 @@ pub struct ClientSide {
     opaque: AtomicBool,
     has_interim: AtomicBool,
     has_held: AtomicBool,
-    has_waker: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -79,7 +78,6 @@ struct Inner {
     interim: Vec<u8>,
     /// What the tap held back when the connection became opaque.
     held: Vec<u8>,
-    waker: Option<Waker>,
 }
 
 impl ClientSide {
@@ -90,7 +88,6 @@ impl ClientSide {
                 heads: VecDeque::new(),
                 interim: Vec::new(),
                 held: Vec::new(),
-                waker: None,
             }),
             busy: AtomicBool::new(false),
             idle_since: AtomicU64::new(now.as_nanos()),
@@ -99,7 +96,6 @@ impl ClientSide {
             opaque: AtomicBool::new(false),
             has_interim: AtomicBool::new(false),
             has_held: AtomicBool::new(false),
-            has_waker: AtomicBool::new(false),
         }
     }
 
@@ -145,25 +141,13 @@ impl ClientSide {
         }
     }
 
-    /// Who is woken to write an interim response.
-    ///
-    /// Once is enough: a connection stays with its task.
-    pub fn set_waker(&self, waker: &Waker) {
-        if !self.has_waker.swap(true, Ordering::Relaxed) {
-            self.inner.lock().waker = Some(waker.clone());
-        }
-    }
-
     /// Sends `head` (a whole 1xx response) before the final response; dropped when the client is too slow to
-    /// take it.
+    /// take it. Called by the service, after which hyper flushes.
     pub fn push_interim(&self, head: &[u8]) {
         let mut inner = self.inner.lock();
         if inner.interim.len() + head.len() <= INTERIM_BYTES_MAX {
             inner.interim.extend_from_slice(head);
             self.has_interim.store(true, Ordering::Release);
-            if let Some(waker) = &inner.waker {
-                waker.wake_by_ref();
-            }
         }
     }
 }

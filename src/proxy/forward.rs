@@ -209,7 +209,6 @@ impl Attempt<'_> {
         waiting_since: Moment,
     ) -> Result<Answer, Failure> {
         let clock = self.exchange.clock();
-        let upload = self.exchange.upload.clone();
         let Some(connection) = lease.connection() else {
             // `run` found or made one.
             return Err(Failure::last(ForwardError::NoHealthyServer));
@@ -219,16 +218,15 @@ impl Attempt<'_> {
         interim::pass_on(&mut message, self.exchange);
         let mut sent = pin!(connection.send(message));
         let since = if reused { waiting_since } else { clock.now() };
-        let mut patience = Patience::new(self.steps, upload.as_deref(), clock, since);
-        let conn = Arc::clone(&self.exchange.conn);
+        let exchange = &*self.exchange;
+        let mut patience = Patience::new(self.steps, exchange.upload.as_deref(), clock, since);
         // Large, and so put where it is needed at once.
         let mut result = None;
         let ran_out = poll_fn(|cx| {
             if connection.poll_for(cx, |cx| sent.as_mut().poll(cx).map(|r| result = Some(r))).is_ready() {
                 return Poll::Ready(None);
             }
-            conn.side.set_waker(cx.waker());
-            patience.poll_run_out(&mut conn.patience.lock(), cx).map(Some)
+            patience.poll_run_out(&mut exchange.conn.patience.lock(), cx).map(Some)
         });
         if let Some(error) = ran_out.await {
             return Err(self.ran_out(lease, error));
@@ -240,7 +238,7 @@ impl Attempt<'_> {
             }
             Some(Err(mut failed)) => {
                 let unsent = failed.take_message().map(|message| request.take_back(message)).is_some();
-                let error = fault_of(failed.into_error(), upload.as_deref());
+                let error = fault_of(failed.into_error(), self.exchange.upload.as_deref());
                 let broken = matches!(error, ForwardError::Broken(_));
                 if broken && !reused {
                     self.exchange.blame(&lease.server);
