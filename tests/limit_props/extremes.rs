@@ -93,7 +93,7 @@ proptest! {
             now += gap;
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss,
                 reason = "any number will do")]
-            let cost = (n as f64 / 64.0 * share) as u64;
+            let cost = (n as f64 / 8.0 * share) as u64;
             let fits = model.fits(cost, now);
             let admitted = take(&mut cell, &rule, cost, now);
             prop_assert!(fits || !admitted, "admitted too much at {}", now);

@@ -191,4 +191,25 @@ proptest! {
             }
         }
     }
+
+    /// Promise 3: when the grain of the stamps changes, all units are back no earlier than they would be, and at
+    /// most two grains later.
+    #[test]
+    fn a_changed_grain_moves_nothing_forward(
+        before in 1..300_u64, after in 1..300_u64, scale in 0..3_u64, arrivals in arrivals(),
+    ) {
+        let (old, window) = (sliding(before, WINDOW), (WINDOW / 2) << scale);
+        let new = sliding(after, window);
+        let mut cell = Cell::new(&old);
+        let (mut now, mut newest) = (0, None);
+        for (gap, cost) in arrivals {
+            now += gap;
+            let admitted = take(&mut cell, &old, cost, now) && cost > 0;
+            newest = if admitted { Some(now) } else { newest };
+        }
+        let back = newest.map_or(now, |at| (at + window).max(now));
+        let told = now + u64::try_from(cell.status(&new, Moment::from_nanos(now)).reset_after
+            .expect("units come back").as_nanos()).expect("a few windows");
+        prop_assert!((back..=back + WINDOW / 128 + window / 128).contains(&told), "{} for {}", told, back);
+    }
 }
