@@ -41,8 +41,8 @@ use learned::Learned;
 /// SHA-256 of a credential.
 type Sha = [u8; 32];
 
-/// How many credentials and sessions a request may hold, in all places together. Nobody has as many; looking at each
-/// takes time, and looking at some only would be a way past an account's limits.
+/// How many credentials a request may hold, in all places together, and how many sessions. Nobody has as many; looking at
+/// each takes time, and looking at some only would be a way past an account's limits.
 pub const CREDENTIALS_MAX: usize = 16;
 
 /// A request with more than [`CREDENTIALS_MAX`] credentials.
@@ -145,7 +145,7 @@ impl Resolver {
                 Ok(())
             })?;
         }
-        self.read_sessions(headers, &mut resolved, &mut count)?;
+        self.read_sessions(headers, &mut resolved)?;
         if resolved.who.accounts.is_empty() {
             resolved.who.unknown =
                 unknown.map(|sha| self.memory.keyed.principal(PrincipalKind::Credential, &sha));
@@ -196,16 +196,11 @@ impl Resolver {
         named.map(|id| self.accounts.named(&id)).ok_or(sha)
     }
 
-    fn read_sessions(
-        &self,
-        headers: &HeaderMap,
-        resolved: &mut Resolved,
-        count: &mut usize,
-    ) -> Result<(), TooManyCredentials> {
-        let mut bound = None;
+    fn read_sessions(&self, headers: &HeaderMap, resolved: &mut Resolved) -> Result<(), TooManyCredentials> {
+        let (mut count, mut bound) = (0, None);
         for place in &self.sessions {
             places::each(headers, place, |value| {
-                count_one(count)?;
+                count_one(&mut count)?;
                 let session = self.session(value.meant());
                 if resolved.sessions.contains(&session) {
                     return Ok(());

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails by a panic")]
 
 mod access_log;
+mod accounts;
 mod admin;
 mod app_faults;
 mod bodies;
@@ -23,6 +24,9 @@ mod refusals;
 mod reload;
 mod selftest;
 mod servers;
+#[path = "../identity/signing.rs"]
+#[expect(dead_code, reason = "the tests of identity use more of it")]
+mod signing;
 mod stopping;
 mod trust;
 mod upgrade;
