@@ -14,7 +14,7 @@ use http::StatusCode;
 use weir::engine::StateStats;
 use weir::metrics::definitions::ALL;
 use weir::metrics::{Metrics, PolicyMetrics, QueueRejection, RequestDecision, Timeout};
-use weir::policy::{LimitId, Policy, RouteId, UpstreamId};
+use weir::policy::{LimitId, Over, Policy, RouteId, UpstreamId};
 use weir::remedy::{LimitCheck, Mode};
 use weir::time::WallTime;
 
@@ -189,9 +189,12 @@ fn protocol_faults_are_bounded() {
 /// Everything counted at least once.
 fn busy() -> Metrics {
     let metrics = Metrics::new();
-    let bound = metrics.bind(&policy(&["/a", "/quoted\"\\"]));
+    let mut policy = policy(&["/a", "/quoted\"\\"]);
+    policy.limits[0].over = Over::Delay { wait_max: Duration::from_secs(1), queue_max: 1 };
+    let bound = metrics.bind(&policy);
     forwarded(&bound, 0);
     forwarded(&bound, 1);
+    bound.limit_wait_began(LimitId(0));
     bound.upstream(UpstreamId(0)).request_started();
     metrics.protocol_fault("bare_lf");
     metrics.timeout(Timeout::HeadRead);
@@ -204,6 +207,28 @@ fn busy() -> Metrics {
         ..StateStats::default()
     });
     metrics
+}
+
+/// Promise: requests that wait for a limit are counted when they begin, in the queue while they do, and by how long they
+/// did: 3 ms are above the second bound, 2.5 ms, and not above the third.
+#[test]
+fn waits_for_a_limit_are_counted() {
+    let metrics = Metrics::new();
+    let mut policy = policy(&["/a"]);
+    policy.limits[0].over = Over::Delay { wait_max: Duration::from_secs(1), queue_max: 2 };
+    let bound = metrics.bind(&policy);
+    bound.limit_wait_began(LimitId(0));
+    bound.limit_wait_began(LimitId(0));
+    bound.limit_wait_ended(LimitId(0), Duration::from_millis(3));
+    for (series, value) in [
+        ("weir_limit_delayed_total{limit=\"per-client\"}", 2.0),
+        ("weir_limit_queue_length{limit=\"per-client\"}", 1.0),
+        ("weir_limit_delay_seconds_bucket{limit=\"per-client\",le=\"0.0025\"}", 0.0),
+        ("weir_limit_delay_seconds_bucket{limit=\"per-client\",le=\"0.005\"}", 1.0),
+        ("weir_limit_delay_seconds_count{limit=\"per-client\"}", 1.0),
+    ] {
+        assert_value(&metrics, series, value);
+    }
 }
 
 /// Promise: a scrape holds exactly the metrics that are declared, and those of the operating system.

@@ -74,6 +74,13 @@ metrics! {
     LIMIT_DECISIONS = Counter "weir_limit_decisions_total" ["limit", "mode", "decision"]
         "Requests judged by a limit, by the mode in force and whether they were within it or over it.";
 
+    LIMIT_DELAYED = Counter "weir_limit_delayed_total" ["limit"]
+        "Requests that were made to wait for a limit, instead of being refused at once.";
+    LIMIT_DELAY = Histogram "weir_limit_delay_seconds" ["limit"]
+        "Time that requests waited for a limit, whatever became of them.";
+    LIMIT_QUEUE = Gauge "weir_limit_queue_length" ["limit"]
+        "Requests now waiting for a limit.";
+
     UPSTREAM_REQUESTS = Counter "weir_upstream_requests_total" ["upstream"]
         "Requests that had a place at the upstream and ended, well or not.";
     UPSTREAM_SECONDS = Counter "weir_upstream_seconds_total" ["upstream"]
@@ -128,7 +135,7 @@ metrics! {
         "Lines lost because the writer was behind or the file could not be written.";
 }
 
-/// Upper bounds of [`REQUEST_DURATION`], in nanoseconds: 1 ms to 60 s.
+/// Upper bounds of [`REQUEST_DURATION`] and [`LIMIT_DELAY`], in nanoseconds: 1 ms to 60 s.
 pub const DURATION_BOUNDS: [u64; 15] = [
     MS,
     2_500 * US,

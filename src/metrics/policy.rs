@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -11,7 +11,7 @@ use super::definitions::{DURATION_BOUNDS, OVERHEAD_BOUNDS};
 use super::exposition::Counted;
 use super::labels::{QueueRejection, RequestDecision, StatusClass};
 use super::striped::{Striped, Stripes};
-use crate::policy::{Policy, RouteId, UpstreamId};
+use crate::policy::{LimitId, Over, Policy, RouteId, UpstreamId};
 use crate::remedy::{LimitCheck, Mode};
 use crate::time::nanos;
 
@@ -44,7 +44,24 @@ impl PolicyMetrics {
     pub fn limit_check(&self, check: &LimitCheck) {
         let Some(mode) = LimitSeries::MODES.iter().position(|mode| *mode == check.mode) else { return };
         if let Some(series) = self.limits.get(usize::from(check.limit.0)) {
-            series.0.add(LimitSeries::cell(mode, check.within), 1);
+            series.row.add(LimitSeries::cell(mode, check.within), 1);
+        }
+    }
+
+    /// A request is made to wait for a limit. Ends with [`limit_wait_ended`](Self::limit_wait_ended), whatever happens.
+    pub fn limit_wait_began(&self, limit: LimitId) {
+        if let Some(series) = self.limits.get(usize::from(limit.0)) {
+            series.row.add(LimitSeries::QUEUE, 1);
+            series.row.add(LimitSeries::DELAYED, 1);
+        }
+    }
+
+    pub fn limit_wait_ended(&self, limit: LimitId, waited: Duration) {
+        if let Some(series) = self.limits.get(usize::from(limit.0)) {
+            let ns = nanos(waited);
+            series.row.sub(LimitSeries::QUEUE, 1);
+            series.row.add(LimitSeries::DELAY_AT + bucket(&DURATION_BOUNDS, ns), 1);
+            series.row.add(LimitSeries::DELAY_SUM, ns);
         }
     }
 
@@ -219,11 +236,14 @@ impl Series {
         let bound = PolicyMetrics {
             routes: rebind(&mut self.routes, routes, || RouteSeries(Striped::new(stripes))),
             unrouted: Arc::clone(&self.unrouted),
-            limits: rebind(&mut self.limits, limits, || LimitSeries(Striped::new(stripes))),
+            limits: rebind(&mut self.limits, limits, || LimitSeries::new(stripes)),
             upstreams: rebind(&mut self.upstreams, upstreams, || UpstreamMetrics::new(stripes)),
         };
         for (metrics, upstream) in bound.upstreams.iter().zip(&policy.upstreams) {
             metrics.set_servers(upstream.servers.len());
+        }
+        for (series, limit) in bound.limits.iter().zip(&policy.limits) {
+            series.delays.store(matches!(limit.over, Over::Delay { .. }), Relaxed);
         }
         bound
     }
@@ -297,16 +317,46 @@ fn bucket<const N: usize>(bounds: &[u64; N], value: u64) -> usize {
     bounds.partition_point(|bound| *bound < value)
 }
 
-/// One limit's row: within and over, for each mode in which it decides.
+/// One limit's row: within and over, for each mode in which it decides; then those that wait for it, and how long they
+/// did, with the sum last.
 #[derive(Debug)]
-pub(super) struct LimitSeries(Striped<{ 2 * LimitSeries::MODES.len() }>);
+pub(super) struct LimitSeries {
+    row: Striped<{ LimitSeries::DELAY_SUM + 1 }>,
+    /// Whether requests can wait for it.
+    delays: AtomicBool,
+}
 
 impl LimitSeries {
     pub(super) const MODES: [Mode; 2] = [Mode::Enforce, Mode::Shadow];
+    const DELAYED: usize = 2 * Self::MODES.len();
+    const QUEUE: usize = Self::DELAYED + 1;
+    const DELAY_AT: usize = Self::QUEUE + 1;
+    const DELAY_SUM: usize = Self::DELAY_AT + DURATION_BOUNDS.len() + 1;
+
+    fn new(stripes: Stripes) -> Self {
+        LimitSeries { row: Striped::new(stripes), delays: AtomicBool::new(false) }
+    }
+
+    pub(super) fn delays(&self) -> bool {
+        self.delays.load(Relaxed)
+    }
+
+    pub(super) fn delayed(&self) -> u64 {
+        self.row.total(Self::DELAYED)
+    }
+
+    pub(super) fn queue_length(&self) -> u64 {
+        self.row.level(Self::QUEUE)
+    }
+
+    pub(super) fn delay(&self) -> Counted<'static> {
+        let counts = (Self::DELAY_AT..Self::DELAY_SUM).map(|cell| self.row.total(cell)).collect();
+        Counted { bounds_ns: &DURATION_BOUNDS, counts, sum_ns: self.row.total(Self::DELAY_SUM) }
+    }
 
     /// `mode` is an index into [`LimitSeries::MODES`].
     pub(super) fn decisions(&self, mode: usize, within: bool) -> u64 {
-        self.0.total(Self::cell(mode, within))
+        self.row.total(Self::cell(mode, within))
     }
 
     const fn cell(mode: usize, within: bool) -> usize {

@@ -100,6 +100,13 @@ fn limits(out: &mut Exposition, series: &Series) {
         })
     });
     out.labelled(&def::LIMIT_DECISIONS, decisions);
+    let delaying = || series.limits.iter().filter(|(_, limit)| limit.delays());
+    let each = |read: fn(&LimitSeries) -> u64| {
+        delaying().map(move |(name, limit)| (vec![name.as_str()], whole(read(limit))))
+    };
+    out.labelled(&def::LIMIT_DELAYED, each(LimitSeries::delayed));
+    out.histogram(&def::LIMIT_DELAY, delaying().map(|(name, limit)| (name.as_str(), limit.delay())));
+    out.labelled(&def::LIMIT_QUEUE, each(LimitSeries::queue_length));
 }
 
 fn upstreams(out: &mut Exposition, series: &Series) {

@@ -1,12 +1,13 @@
 //! Asks the engine about one request, and carries out what it says.
 
 use super::exchange::Exchange;
-use super::notices;
 use super::refusal::fields::RateLimitFields;
 use super::refusal::jitter::Jitter;
 use super::refusal::{Refused, Told};
 use super::respond::Notice;
 use super::serve::Stop;
+use super::{delay, notices};
+use crate::engine::Ticket;
 use crate::facts::Facts;
 use crate::metrics::RequestDecision;
 use crate::policy::LimitId;
@@ -14,40 +15,36 @@ use crate::policy::responses::RateLimitFields as Wanted;
 use crate::remedy::{Decision, Delay, Refusal, Verdict};
 
 /// All limits in one decision. An error is the refusal.
-pub(super) async fn admit(exchange: &mut Exchange, mut facts: Facts<'_>) -> Result<(), Stop> {
-    let wanted = exchange.live.policy.responses.rate_limit_fields;
-    let mut place = None;
-    loop {
-        let (engine, binding) = (&exchange.shared().engine, &exchange.live.binding);
-        let (decision, ticket) = match wanted {
-            Wanted::Always => engine.admit_in_detail(binding, &facts),
-            Wanted::Refusals | Wanted::Never => engine.admit(binding, &facts),
-        };
-        if let Verdict::Delay(delay) = decision.verdict {
-            place = place.or_else(|| engine.queue(binding, delay.limit));
-            if place.is_some() {
-                tokio::time::sleep(delay.wait).await;
-                facts.at = exchange.clock().now();
-                facts.waited = facts.at.since(exchange.started);
-                continue;
+pub(super) async fn admit(exchange: &mut Exchange, facts: Facts<'_>) -> Result<(), Stop> {
+    let (mut decision, mut ticket) = ask(exchange, &facts);
+    if matches!(decision.verdict, Verdict::Delay(_)) {
+        // In a box, so that the many that do not wait are not larger for it.
+        (decision, ticket) = Box::pin(delay::wait(exchange, facts, decision, ticket)).await;
+    }
+    exchange.ticket = Some(ticket);
+    for check in &decision.checks {
+        exchange.live.metrics.limit_check(check);
+    }
+    match decision.verdict {
+        Verdict::Forward => {
+            if exchange.live.policy.responses.rate_limit_fields == Wanted::Always {
+                tell(exchange, &decision);
             }
+            Ok(())
         }
-        exchange.ticket = Some(ticket);
-        for check in &decision.checks {
-            exchange.live.metrics.limit_check(check);
+        // A delay is a refusal where the request cannot wait.
+        Verdict::Refuse(Refusal { limit, .. }) | Verdict::Delay(Delay { limit, .. }) => {
+            Err(refuse(exchange, limit, &decision))
         }
-        return match decision.verdict {
-            Verdict::Forward => {
-                if wanted == Wanted::Always {
-                    tell(exchange, &decision);
-                }
-                Ok(())
-            }
-            // A delay is a refusal where there is no place to wait.
-            Verdict::Refuse(Refusal { limit, .. }) | Verdict::Delay(Delay { limit, .. }) => {
-                Err(refuse(exchange, limit, &decision))
-            }
-        };
+    }
+}
+
+/// Asks the engine once, with the numbers of each limit where the response tells them.
+pub(super) fn ask(exchange: &Exchange, facts: &Facts<'_>) -> (Decision, Ticket) {
+    let (engine, binding) = (&exchange.shared().engine, &exchange.live.binding);
+    match exchange.live.policy.responses.rate_limit_fields {
+        Wanted::Always => engine.admit_in_detail(binding, facts),
+        Wanted::Refusals | Wanted::Never => engine.admit(binding, facts),
     }
 }
 

@@ -20,6 +20,7 @@ mod admit;
 pub mod alarm;
 pub mod client_io;
 pub mod connection;
+mod delay;
 pub mod exchange;
 pub mod forward;
 pub mod forwarded;
@@ -60,6 +61,7 @@ use crate::metrics::{Metrics, PolicyMetrics};
 use crate::policy::{Listener, Policy, UpstreamId};
 use crate::time::Moment;
 use connection::OpenConnections;
+use delay::Lines;
 use lifecycle::{Lifecycle, Stage};
 use listener::Inherited;
 use refusal::texts::LimitTexts;
@@ -114,6 +116,8 @@ pub struct Live {
     /// By limit, for whoever meets it.
     pub limit_texts: Vec<Arc<LimitTexts>>,
     pub cors: Option<CorsFields>,
+    /// Requests that wait for a limit.
+    lines: Lines,
 }
 
 impl Live {
@@ -146,6 +150,7 @@ impl Live {
             route_names: policy.routes.iter().map(|r| r.name.as_str().into()).collect(),
             limit_texts: LimitTexts::of(&policy),
             cors: CorsFields::of(&policy.responses),
+            lines: Lines::default(),
             limit_names: policy.limits.iter().map(|l| l.name.as_str().into()).collect(),
             policy,
         }

@@ -13,6 +13,7 @@ mod bodies;
 mod books;
 mod clients;
 mod crowding;
+mod delay;
 mod forwarding;
 mod harness;
 mod interim;
