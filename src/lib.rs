@@ -8,7 +8,7 @@
 //! | 1 mechanisms | [`limit`], [`window`], [`detect`] | pure, bounded; `now` is an argument |
 //! | 2 policy | [`config`] (what was written) → [`policy`] (what can run) | every error at once, with file and line |
 //! | 3 engine | [`engine`] | four doors; no I/O, no clock, no log, no metric |
-//! | 4 drivers | [`replay`], `proxy`, `identity`, `admin`, `logs`, `metrics`, `clock` | sockets, files, time |
+//! | 4 drivers | [`replay`], `proxy`, `identity`, `store`, `admin`, `logs`, `metrics`, `clock` | sockets, files, time |
 //! | 5 edge | `cli` | one file per sub-command |
 //!
 //! Layers 0 to 3 build without the `proxy` feature, and so without tokio or hyper. ARCHITECTURE.md has the
@@ -47,3 +47,5 @@ pub mod logs;
 pub mod metrics;
 #[cfg(feature = "proxy")]
 pub mod proxy;
+#[cfg(feature = "proxy")]
+pub mod store;

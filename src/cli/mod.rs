@@ -8,6 +8,7 @@ pub mod reload;
 pub mod replay;
 pub mod run;
 pub mod signals;
+mod state;
 pub mod summary;
 
 use std::path::PathBuf;

@@ -13,6 +13,7 @@ use tokio::signal::unix::Signal;
 use super::diagnostics;
 use super::reload::Reloader;
 use super::signals::Signals;
+use super::state::Keeper;
 use super::{EXIT_BAD_USAGE, EXIT_FAILED};
 use crate::admin::{self, Admin, Readiness};
 use crate::clock::Clock;
@@ -65,11 +66,14 @@ fn start(file: &Path, loaded: Loaded, runtime: &Runtime, signals: Signals) -> an
         }
         None => None,
     };
+    let (keeper, engine, key) = Keeper::start(&policy, clock, metrics.clone())?;
     let mut inherited = Inherited::from_env().context("cannot take over the sockets of LISTEN_FDS")?;
     let admin_socket = policy.listen.admin.map(|address| bind_admin(address, &mut inherited)).transpose()?;
     let mut options = Options::new(clock, metrics.clone());
     options.access_log.clone_from(&access_log);
     options.inherited = inherited;
+    options.engine = Some(engine);
+    options.identity_key = key.map(|key| key.identity);
     metrics.config_loaded(clock.wall());
     let proxy = Arc::new(Proxy::start(policy, options)?);
     announce(&proxy, admin_socket.as_ref());
@@ -81,10 +85,12 @@ fn start(file: &Path, loaded: Loaded, runtime: &Runtime, signals: Signals) -> an
             stop.received().await;
             tracing::info!("stopping: no new work after drain_delay, what runs has drain_timeout to end");
             proxy.shut_down().await;
+            keeper.finish().await;
         };
         tokio::select! {
             result = serve_admin(admin_socket, &proxy, metrics) => result,
             () = stopped => Ok(()),
+            () = keeper.run(&proxy) => Ok(()),
             () = reloader.run(reload) => Ok(()),
             () = reopen_logs(reopen, access_log) => Ok(()),
         }

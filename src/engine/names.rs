@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use http::Method;
+use serde::{Deserialize, Serialize};
 
 /// One cell within a principal's record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,7 +14,7 @@ pub(super) struct SlotKey(u32);
 
 /// How a limit counts. Part of a cell's name: a limit whose algorithm changed counts afresh, and requests in
 /// flight are released in the cell that holds them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) enum Algorithm {
     Sliding,
     Gcra,
@@ -25,7 +26,7 @@ pub(super) enum Algorithm {
 }
 
 /// The name of a group of cells that differ in the method only.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct CellName {
     pub(super) limit: String,
     pub(super) algorithm: Algorithm,
@@ -50,9 +51,35 @@ impl CellNames {
     }
 }
 
+impl CellNames {
+    /// All names, each at its number.
+    pub(super) fn in_order(&self) -> Vec<CellName> {
+        let mut names: Vec<_> = self.numbers.iter().collect();
+        names.sort_unstable_by_key(|(_, number)| **number);
+        names.into_iter().map(|(name, _)| name.clone()).collect()
+    }
+}
+
 impl SlotKey {
     /// All methods, the nine registered ones, and all others together.
     const PER_NAME: u32 = 16;
+
+    /// The number of its name.
+    pub(super) const fn name(self) -> u32 {
+        self.0 / Self::PER_NAME
+    }
+
+    /// Which of the slots that bear the name.
+    #[expect(clippy::cast_possible_truncation, reason = "below 16")]
+    pub(super) const fn method(self) -> u8 {
+        (self.0 % Self::PER_NAME) as u8
+    }
+
+    /// That slot of those that bear the name, if there is one, of the slot for all methods.
+    pub(super) fn with_method(self, method: u8) -> Option<SlotKey> {
+        let method = u32::from(method);
+        (method < Self::PER_NAME).then_some(SlotKey(self.0 | method))
+    }
 
     /// The slot for one method, of the slot for all of them. `HEAD` counts as `GET`.
     pub(super) fn for_method(self, method: &Method) -> SlotKey {

@@ -118,6 +118,19 @@ impl Record {
         self.cells.get().len()
     }
 
+    pub(super) fn cells(&self) -> impl Iterator<Item = (SlotKey, &Cell)> {
+        self.cells.get().iter().map(|slot| (slot.key, &slot.cell))
+    }
+
+    /// Puts in a cell of an earlier process; one that is there already stays.
+    pub(super) fn put(&mut self, key: SlotKey, cell: Cell) {
+        if let Err(at) = self.cells.get().binary_search_by_key(&key, |slot| slot.key) {
+            let (before, bytes) = (self.cells.block_bytes(), cell.heap_bytes());
+            self.cells.insert(at, Slot { key, cell });
+            self.count(before, self.cells.block_bytes() + bytes);
+        }
+    }
+
     /// Makes room for so many cells at once, in a record that has none yet.
     pub(super) fn expect(&mut self, cells: usize) {
         if cells > 1

@@ -124,6 +124,8 @@ metrics! {
         "Principals over a limit that are charged to their network, because held ones have no more room.";
     STATE_LET_OFF = Counter "weir_state_let_off_total" []
         "Principals over a limit that were forgotten with nothing to stand for them.";
+    STATE_FILES = Counter "weir_state_file_total" ["result"]
+        "Times that state.path was written or read.";
 
     CONFIG_RELOADS = Counter "weir_config_reloads_total" ["result"]
         "Times that the configuration was read again; one that failed changed nothing.";

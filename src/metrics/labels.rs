@@ -2,6 +2,29 @@
 
 use http::StatusCode;
 
+/// What became of the file that state outlives the process in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateFile {
+    Saved,
+    NotSaved,
+    Restored,
+    Refused,
+}
+
+impl StateFile {
+    pub const ALL: [StateFile; 4] =
+        [StateFile::Saved, StateFile::NotSaved, StateFile::Restored, StateFile::Refused];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            StateFile::Saved => "saved",
+            StateFile::NotSaved => "not_saved",
+            StateFile::Restored => "restored",
+            StateFile::Refused => "refused",
+        }
+    }
+}
+
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RequestDecision {

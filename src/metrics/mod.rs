@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
-pub use self::labels::{IdentityOutcome, QueueRejection, RequestDecision, Timeout};
+pub use self::labels::{IdentityOutcome, QueueRejection, RequestDecision, StateFile, Timeout};
 pub use self::policy::{PolicyMetrics, UpstreamMetrics};
 
 use self::policy::Series;
@@ -46,6 +46,7 @@ struct Shared {
     access_log_dropped: AtomicU64,
     ready: AtomicU64,
     state: Mutex<StateStats>,
+    state_files: [AtomicU64; StateFile::ALL.len()],
     series: Mutex<Series>,
 }
 
@@ -91,6 +92,7 @@ impl Metrics {
                 access_log_dropped: Default::default(),
                 ready: Default::default(),
                 state: Default::default(),
+                state_files: Default::default(),
                 series: Mutex::new(Series::new(stripes)),
             }),
         }
@@ -183,6 +185,10 @@ impl Metrics {
 
     pub fn set_ready(&self, ready: bool) {
         self.shared.ready.store(u64::from(ready), Relaxed);
+    }
+
+    pub fn state_file(&self, what: StateFile) {
+        self.shared.state_files[what as usize].fetch_add(1, Relaxed);
     }
 
     /// How full the engine's state is, as of now.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::definitions as def;
 use super::exposition::{Exposition, seconds, whole};
-use super::labels::{IdentityOutcome, QueueRejection, RequestDecision, StatusClass, Timeout};
+use super::labels::{IdentityOutcome, QueueRejection, RequestDecision, StateFile, StatusClass, Timeout};
 use super::policy::{LimitSeries, RouteSeries, Series, UpstreamCell, UpstreamMetrics};
 use super::{Shared, TrafficCell};
 use crate::build_info;
@@ -146,6 +146,9 @@ fn state(out: &mut Exposition, shared: &Shared) {
     out.labelled(&def::STATE_LOOKUPS, lookups.map(|(result, count)| (vec![result], whole(count))));
     out.single(&def::STATE_CHARGED_TO_NETWORKS, stats.charged_to_networks);
     out.single(&def::STATE_LET_OFF, stats.let_off);
+    let files = StateFile::ALL
+        .map(|what| (vec![what.name()], whole(shared.state_files[what as usize].load(Relaxed))));
+    out.labelled(&def::STATE_FILES, files);
 }
 
 /// CPU, memory and file descriptors of this process, as Prometheus clients name them everywhere.

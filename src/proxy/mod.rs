@@ -76,11 +76,22 @@ pub struct Options {
     pub metrics: Metrics,
     pub access_log: Option<AccessLog>,
     pub inherited: Inherited,
+    /// One that knows something already; otherwise it is new.
+    pub engine: Option<Engine>,
+    /// For the names of credentials, where they are to mean something to the next process.
+    pub identity_key: Option<[u8; 32]>,
 }
 
 impl Options {
     pub fn new(clock: Clock, metrics: Metrics) -> Self {
-        Options { clock, metrics, access_log: None, inherited: Inherited::default() }
+        Options {
+            clock,
+            metrics,
+            access_log: None,
+            inherited: Inherited::default(),
+            engine: None,
+            identity_key: None,
+        }
     }
 }
 
@@ -180,9 +191,11 @@ impl Proxy {
     pub fn start(policy: Policy, mut options: Options) -> io::Result<Proxy> {
         // Every kind of fault is on the scrape from the start: a rate needs a zero to rise from.
         options.metrics.declare_protocol_faults(head::Fault::ALL.map(head::Fault::name));
-        let engine =
-            Engine::new(policy.state.memory_bytes).starting_at(options.clock.wall_at(Moment::ORIGIN));
-        let identity = Arc::new(Memory::new(&random_key()?));
+        let engine = options.engine.take().unwrap_or_else(|| {
+            Engine::new(policy.state.memory_bytes).starting_at(options.clock.wall_at(Moment::ORIGIN))
+        });
+        let identity_key = options.identity_key.map_or_else(random_key, Ok)?;
+        let identity = Arc::new(Memory::new(&identity_key));
         let live = Live::new(policy, &engine, &identity, &options.metrics, None);
         let workers = workers(&live.policy);
         let mut per_worker: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();

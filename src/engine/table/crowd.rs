@@ -5,7 +5,10 @@ use crate::facts::Principal;
 /// A set of principals that forgets nobody. Of those with the same last eight bits of their id it knows only that
 /// there is one: clients of an IPv4 /24 and the first 256 /64s of an IPv6 /48 are told apart exactly.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Crowd([u64; 4]);
+pub(super) struct Crowd(pub(super) CrowdBits);
+
+/// A set as it is saved.
+pub(in crate::engine) type CrowdBits = [u64; 4];
 
 impl Crowd {
     /// What a set takes in a map by principal, with the map's own byte.

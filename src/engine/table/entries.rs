@@ -50,6 +50,10 @@ impl Entries {
         &mut self.chunks[at / CHUNK_ENTRIES][at % CHUNK_ENTRIES]
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.chunks.iter().flatten()
+    }
+
     /// Adds an entry at the end, which is where it is then.
     pub(super) fn push(&mut self, entry: Entry) -> usize {
         let at = self.len;

@@ -37,8 +37,10 @@ use super::StateStats;
 use super::record::Record;
 use crate::facts::Principal;
 use crate::time::Moment;
+use crowd::Crowd;
 use shard::{Bounds, Crowding, Shard};
 
+pub(super) use crowd::CrowdBits;
 pub(super) use shard::Kept;
 
 /// So small that its arrays grow in less than a millisecond, and so large that it holds enough records for a fair
@@ -149,6 +151,47 @@ impl Table {
             shard.keep(at, now);
             self.trim(&mut shard, now);
         }
+    }
+
+    /// How many parts there are to [`look through`](Self::look_through).
+    pub(super) const fn parts(&self) -> usize {
+        self.shards.len() + 1
+    }
+
+    /// Shows the records of one part, which is locked meanwhile.
+    pub(super) fn look_through(
+        &self,
+        part: usize,
+        mut look: impl FnMut(Principal, &Record, Option<CrowdBits>),
+    ) {
+        match self.shards.get(part) {
+            None => look(Principal::EVERYONE, &self.everyone.lock(), None),
+            Some(shard) => shard.lock().iter().for_each(|(principal, record, crowd)| {
+                look(principal, record, crowd.map(|Crowd(bits)| bits));
+            }),
+        }
+    }
+
+    /// Lends the record of somebody who was known to an earlier process.
+    pub(super) fn put(
+        &self,
+        principal: Principal,
+        crowd: Option<CrowdBits>,
+        now: Moment,
+        f: impl FnOnce(&mut Record),
+    ) {
+        if principal == Principal::EVERYONE {
+            return f(&mut self.everyone.lock());
+        }
+        let hash = self.hasher.hash_one(principal);
+        let mut shard = self.shards[self.shard_of(hash)].lock();
+        let at = shard.visit(principal, hash);
+        f(shard.record(at));
+        if let Some(bits) = crowd {
+            shard.put_crowd(principal, Crowd(bits));
+        }
+        shard.keep(at, now);
+        self.trim(&mut shard, now);
     }
 
     pub(super) fn stats(&self) -> StateStats {

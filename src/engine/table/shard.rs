@@ -220,6 +220,17 @@ impl Shard {
         self.crowds.entry(self.entries.get(at).principal).or_default().add(somebody);
     }
 
+    /// Everything there is, for a snapshot.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Principal, &Record, Option<Crowd>)> {
+        let crowd = |principal| self.crowds.get(&principal).copied();
+        self.entries.iter().map(move |entry| (entry.principal, &entry.record, crowd(entry.principal)))
+    }
+
+    /// Lets a network stand for those for whom it did in an earlier process.
+    pub(super) fn put_crowd(&mut self, principal: Principal, crowd: Crowd) {
+        self.crowds.insert(principal, crowd);
+    }
+
     pub(super) const fn len(&self) -> usize {
         self.entries.len()
     }

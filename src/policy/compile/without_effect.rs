@@ -19,9 +19,6 @@ pub(super) fn list(config: &Config) -> Vec<WithoutEffect> {
     if config.load.unreasonable.is_some() {
         list.push(part("load.unreasonable", "no account's share of an upstream is measured"));
     }
-    if config.state.path.is_some() {
-        list.push(part("state.path", "nothing is kept over a restart"));
-    }
     for limit in &config.limits {
         if let Some(reason) = of_limit(limit) {
             list.push(part(format!("limits.{}", limit.name.value), format!("{reason}: it refuses nobody")));
