@@ -112,9 +112,9 @@ impl State {
         }
     }
 
-    /// Clients that use half of what they may.
+    /// Clients with a stamp for each request, which are most of what they may use.
     fn crowd(&self, clients: u32, requests: u64) {
-        let binding = self.engine.bind(limits(vec![per_client("a", sliding(2 * requests, HOUR))]));
+        let binding = self.engine.bind(limits(vec![per_client("a", sliding(128, HOUR))]));
         for at in 0..requests {
             for client in 0..clients {
                 drop(self.engine.admit(&binding, &get(client, at * 1_000_000)));

@@ -15,7 +15,7 @@ use crate::store::{Key, Store};
 use crate::time::Moment;
 
 /// What a crash can cost of a quota.
-const INTERVAL: Duration = Duration::from_secs(10);
+const INTERVAL: Duration = Duration::from_secs(5);
 /// What counts for less is only saved when weir stops.
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -74,7 +74,7 @@ impl Keeper {
         }
     }
 
-    /// Saves what is long-lived every ten seconds, and warns once of each way in which the state is too small.
+    /// Saves what is long-lived every five seconds, and warns once of each way in which the state is too small.
     pub(super) async fn run(&self, proxy: &Arc<Proxy>) {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

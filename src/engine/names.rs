@@ -70,7 +70,6 @@ impl SlotKey {
     }
 
     /// Which of the slots that bear the name.
-    #[expect(clippy::cast_possible_truncation, reason = "below 16")]
     pub(super) const fn method(self) -> u8 {
         (self.0 % Self::PER_NAME) as u8
     }

@@ -23,6 +23,7 @@ mod one_reading;
 mod peers;
 mod refusals;
 mod reload;
+mod restart;
 mod selftest;
 mod servers;
 #[path = "../identity/signing.rs"]

@@ -7,6 +7,8 @@ use crate::facts::Principal;
 
 /// A whole size class of the common allocators; a shard grows and shrinks by this.
 const CHUNK_BYTES: usize = 8192;
+/// A shard is too small for more.
+const CHUNKS_MAX: usize = 128;
 const CHUNK_ENTRIES: usize = CHUNK_BYTES / size_of::<Entry>();
 
 /// A principal, what is known of it, and whom it stands beside in its queue.
@@ -34,8 +36,8 @@ impl Entries {
     /// What an entry takes of a chunk.
     #[expect(clippy::cast_possible_truncation, reason = "a few hundred")]
     pub(super) const ENTRY_BYTES: u32 = (CHUNK_BYTES / CHUNK_ENTRIES) as u32;
-    /// What the chunks may take beyond that: of one that is filling, and one that is kept for the next entry.
-    pub(super) const SLACK_BYTES: usize = 2 * CHUNK_BYTES;
+    /// What the chunks may take beyond that: one that is filling, one that is kept for the next entry, and the list.
+    pub(super) const SLACK_BYTES: usize = 2 * CHUNK_BYTES + CHUNKS_MAX * size_of::<Vec<Entry>>();
 
     pub(super) const fn len(&self) -> usize {
         self.len

@@ -243,7 +243,7 @@ impl Shard {
     /// Bytes of everything, never less than is allocated.
     pub(super) fn bytes(&self) -> u64 {
         let arrays = self.index.bytes() + self.ghosts.bytes() + Entries::SLACK_BYTES;
-        self.queues.bytes() + (arrays + self.crowds.capacity() * Crowd::ENTRY_BYTES) as u64
+        self.queues.bytes() + (arrays + self.crowds.capacity() * 8 / 7 * Crowd::ENTRY_BYTES) as u64
     }
 
     /// Bytes of everything that is allocated now.
