@@ -52,7 +52,9 @@ fn start(origin: &RawOrigin, lines: &str, rate: &str) -> Weir {
 /// A `GET` with these header lines on a connection of its own.
 fn get(weir: &Weir, lines: &[&str]) -> Message {
     let mut request = String::from("GET / HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n");
-    lines.iter().for_each(|line| write!(request, "{line}\r\n").unwrap());
+    for line in lines {
+        write!(request, "{line}\r\n").unwrap();
+    }
     weir.connect().exchange(request + "\r\n")
 }
 
