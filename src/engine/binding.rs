@@ -180,7 +180,7 @@ fn bind(
     Some(BoundLimit {
         id,
         rules: rules.clone(),
-        subject: Subject::of(&limit.key, policy.network.prefix),
+        subject: Subject::of(&limit.key, &policy.network),
         cost: limit.cost,
         weight: if algorithm == Algorithm::Concurrency { 1 } else { u64::from(route.weight.get()) },
         mode: limit.mode,

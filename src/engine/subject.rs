@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 use super::keyed::KeyedHash;
 use crate::facts::{Facts, Principal, PrincipalKind};
-use crate::policy::{LimitKey, Missing, NetworkPrefix, TermsId, WhoPart};
+use crate::policy::{LimitKey, Missing, Networks, TermsId, WhoPart};
 
 /// Who a limit counts by, ready to be asked.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub(super) enum Subject {
 #[derive(Clone, Debug)]
 pub(super) enum Part {
     Client,
-    Network(NetworkPrefix),
+    Network(Networks),
     Account,
     Session,
     Header(HeaderName),
@@ -40,10 +40,10 @@ pub(super) struct Charged {
 pub(super) type Charges = SmallVec<[Charged; 2]>;
 
 impl Subject {
-    pub(super) fn of(key: &LimitKey, network: NetworkPrefix) -> Self {
+    pub(super) fn of(key: &LimitKey, network: &Networks) -> Self {
         let part = |part: &WhoPart| match part {
             WhoPart::Client => Part::Client,
-            WhoPart::Network => Part::Network(network),
+            WhoPart::Network => Part::Network(network.clone()),
             WhoPart::Account => Part::Account,
             WhoPart::Session => Part::Session,
             WhoPart::Header(name) => Part::Header(name.clone()),

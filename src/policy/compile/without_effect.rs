@@ -70,9 +70,6 @@ fn identity(config: &Config, list: &mut Vec<WithoutEffect>) {
             "there is no TLS yet, and so no client has a certificate",
         ));
     }
-    if config.identity.asn_database.is_some() {
-        list.push(part("identity.asn_database", "networks are told by their prefix alone"));
-    }
 }
 
 fn part(part: impl Into<String>, consequence: impl Into<String>) -> WithoutEffect {
