@@ -8,6 +8,8 @@ mod costs;
 mod delay;
 #[path = "engine_props/details.rs"]
 mod details;
+#[path = "engine_props/explained.rs"]
+mod explained;
 #[path = "engine_props/history.rs"]
 mod history;
 #[path = "engine_props/matching.rs"]
@@ -16,6 +18,8 @@ mod matching;
 mod model;
 #[path = "engine_props/policy.rs"]
 mod policy;
+#[path = "engine_props/recent.rs"]
+mod recent;
 #[path = "engine_props/reload.rs"]
 mod reload;
 #[path = "engine_props/switch.rs"]

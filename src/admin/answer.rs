@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Response, StatusCode};
 use http_body_util::Full;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 pub(super) type Answer = Response<Full<Bytes>>;
@@ -16,6 +17,13 @@ const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json"
 
 pub(super) fn ok(content_type: HeaderValue, body: impl Into<Bytes>) -> Answer {
     with_status(StatusCode::OK, content_type, body)
+}
+
+pub(super) fn json(value: &impl Serialize) -> Answer {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => ok(JSON, text + "\n"),
+        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string(), &[]),
+    }
 }
 
 /// An error as RFC 9457 describes them, with `extra` members beside the standard ones.
@@ -36,10 +44,10 @@ pub(super) fn not_found(path: &str) -> Answer {
     problem(StatusCode::NOT_FOUND, &format!("There is nothing at {path}; / lists what there is."), &[])
 }
 
-pub(super) fn method_not_allowed() -> Answer {
-    let detail = "The admin listener only answers GET and HEAD.";
-    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, detail, &[]);
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+pub(super) fn method_not_allowed(allowed: &'static str) -> Answer {
+    let detail = format!("There is only {allowed} at this path.");
+    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, &detail, &[]);
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     answer
 }
 

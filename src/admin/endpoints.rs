@@ -1,9 +1,14 @@
 //! What the admin listener answers, listed once: the router and the index page both read this list.
 
+use std::sync::Arc;
+
 use http::Method;
 
 use super::answer::{self, Answer};
-use super::{Admin, config, health, index, metrics};
+use super::asked::Asked;
+use super::{Admin, config, decisions, explain, guard, health, index, metrics, mode};
+
+type Answers = fn(&Arc<Admin>, &Asked) -> Answer;
 
 /// One path and who answers it.
 #[derive(Clone, Copy)]
@@ -11,33 +16,63 @@ pub(super) struct Endpoint {
     pub(super) path: &'static str,
     /// For the index page: a sentence without its full stop.
     pub(super) about: &'static str,
-    answer: fn(&Admin) -> Answer,
+    get: Answers,
+    post: Option<Answers>,
 }
 
-pub(super) const ENDPOINTS: [Endpoint; 5] = [
-    Endpoint { path: "/", about: "This page", answer: index::page },
-    Endpoint { path: "/metrics", about: "Counters for Prometheus", answer: metrics::scrape },
-    Endpoint { path: "/healthz", about: "200 while the process can answer at all", answer: health::alive },
+const fn endpoint(path: &'static str, about: &'static str, get: Answers) -> Endpoint {
+    Endpoint { path, about, get, post: None }
+}
+
+pub(super) const ENDPOINTS: [Endpoint; 8] = [
+    endpoint("/", "This page", index::page),
+    endpoint("/metrics", "Counters for Prometheus", metrics::scrape),
+    endpoint("/healthz", "200 while the process can answer at all", health::alive),
+    endpoint(
+        "/readyz",
+        "200 while traffic should be sent here, 503 and the reasons otherwise",
+        health::ready,
+    ),
+    endpoint("/config", "The policy in force as JSON, secrets left out", config::in_force),
+    endpoint(
+        "/api/v1/explain",
+        "Why a request would be decided as it would be: ?client=ADDRESS&amp;path=PATH, and method, host, account, header",
+        explain::explain,
+    ),
+    endpoint(
+        decisions::PATH,
+        "What was refused lately: ?limit=NUMBER, or one by its request id, /api/v1/decisions/ID",
+        decisions::latest,
+    ),
     Endpoint {
-        path: "/readyz",
-        about: "200 while traffic should be sent here, 503 and the reasons otherwise",
-        answer: health::ready,
-    },
-    Endpoint {
-        path: "/config",
-        about: "The policy in force as JSON, secrets left out",
-        answer: config::in_force,
+        path: "/api/v1/mode",
+        about: "The mode in force, and who set it; a POST sets it",
+        get: mode::read,
+        post: Some(mode::set),
     },
 ];
 
-pub(super) fn route(admin: &Admin, method: &Method, path: &str) -> Answer {
-    let Some(endpoint) = ENDPOINTS.iter().find(|endpoint| endpoint.path == path) else {
-        return answer::not_found(path);
+/// One refusal, by the request id that ends the path.
+const DECISION: Endpoint = endpoint(decisions::PATH, "One refusal", decisions::of_request);
+
+pub(super) fn route(admin: &Arc<Admin>, asked: &Asked) -> Answer {
+    let is_decision =
+        asked.path.strip_prefix(decisions::PATH).is_some_and(|rest| rest.len() > 1 && rest.starts_with('/'));
+    let listed = || ENDPOINTS.iter().find(|endpoint| endpoint.path == asked.path).copied();
+    let Some(endpoint) = listed().or(is_decision.then_some(DECISION)) else {
+        return answer::not_found(&asked.path);
     };
-    if method != Method::GET && method != Method::HEAD {
-        return answer::method_not_allowed();
+    if endpoint.path.starts_with("/api/")
+        && let Err(refusal) = guard::check(asked)
+    {
+        return *refusal;
     }
-    (endpoint.answer)(admin)
+    match (&asked.method, endpoint.post) {
+        (&Method::GET | &Method::HEAD, _) => (endpoint.get)(admin, asked),
+        (&Method::POST, Some(post)) => post(admin, asked),
+        (_, None) => answer::method_not_allowed("GET, HEAD"),
+        (_, Some(_)) => answer::method_not_allowed("GET, HEAD, POST"),
+    }
 }
 
 #[cfg(test)]
@@ -47,19 +82,12 @@ mod tests {
     use http_body_util::BodyExt;
     use serde_json::Value;
 
-    use super::super::Readiness;
+    use super::super::tests::{admin, get, post};
     use super::*;
     use crate::engine::Engine;
-    use crate::metrics::Metrics;
 
-    fn admin(reasons: &[&str]) -> Admin {
-        let readiness = Readiness::unless(reasons.iter().map(ToString::to_string).collect());
-        Admin {
-            metrics: Metrics::new(),
-            engine: Engine::new(1 << 20),
-            policy: Box::new(|| panic!("these tests do not ask for the policy")),
-            readiness: Box::new(move || readiness.clone()),
-        }
+    fn reasons(reasons: &[&str]) -> Vec<String> {
+        reasons.iter().map(ToString::to_string).collect()
     }
 
     fn header(answer: &Answer, name: http::HeaderName) -> &str {
@@ -75,10 +103,10 @@ mod tests {
     /// Promise: a load balancer is told to send traffic only when weir is ready, and people are told why not.
     #[test]
     fn readiness_says_why_not() {
-        let answer = route(&admin(&[]), &Method::GET, "/readyz");
+        let answer = route(&Arc::new(admin(reasons(&[]))), &get("/readyz"));
         assert_eq!(answer.status(), StatusCode::OK);
 
-        let answer = route(&admin(&["weir is draining."]), &Method::GET, "/readyz");
+        let answer = route(&Arc::new(admin(reasons(&["weir is draining."]))), &get("/readyz"));
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(header(&answer, CONTENT_TYPE), "application/problem+json");
         let problem: Value = serde_json::from_str(&body(answer)).unwrap();
@@ -89,14 +117,14 @@ mod tests {
     /// Promise: the process is alive also while it is not ready, so that nobody restarts it for draining.
     #[test]
     fn alive_though_not_ready() {
-        let answer = route(&admin(&["weir is draining."]), &Method::GET, "/healthz");
+        let answer = route(&Arc::new(admin(reasons(&["weir is draining."]))), &get("/healthz"));
         assert_eq!(answer.status(), StatusCode::OK);
     }
 
     /// Promise: a scrape shows readiness and the engine's state as they are at that moment.
     #[test]
     fn a_scrape_asks_for_what_nobody_counts() {
-        let scraped = |reasons| body(route(&admin(reasons), &Method::GET, "/metrics"));
+        let scraped = |why| body(route(&Arc::new(admin(reasons(why))), &get("/metrics")));
         assert!(scraped(&[]).contains("\nweir_ready 1\n"));
         assert!(scraped(&["No upstream is healthy."]).contains("\nweir_ready 0\n"));
         let bytes_max = Engine::new(1 << 20).stats().bytes_max;
@@ -106,19 +134,19 @@ mod tests {
     /// Promise: people find everything from the index page.
     #[test]
     fn the_index_links_everything() {
-        let page = body(route(&admin(&[]), &Method::GET, "/"));
+        let page = body(route(&Arc::new(admin(reasons(&[]))), &get("/")));
         for endpoint in ENDPOINTS {
             assert!(page.contains(&format!("href=\"{}\"", endpoint.path)), "{} is not linked", endpoint.path);
         }
     }
 
-    /// Promise: nothing is changed from here, and what does not exist is said to.
+    /// Promise: what cannot be changed from here is not, and what does not exist is said to.
     #[test]
     fn other_methods_and_paths_are_refused() {
-        let answer = route(&admin(&[]), &Method::POST, "/metrics");
+        let answer = route(&Arc::new(admin(Vec::new())), &post("/metrics", ""));
         assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(header(&answer, ALLOW), "GET, HEAD");
-        let answer = route(&admin(&[]), &Method::GET, "/metrics/");
+        let answer = route(&Arc::new(admin(reasons(&[]))), &get("/metrics/"));
         assert_eq!(answer.status(), StatusCode::NOT_FOUND);
         assert_eq!(header(&answer, CONTENT_TYPE), "application/problem+json");
     }

@@ -1,13 +1,15 @@
 //! `/`: a page for people who came to look.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use super::Admin;
 use super::answer::{self, Answer, HTML};
+use super::asked::Asked;
 use super::endpoints::ENDPOINTS;
 use crate::build_info;
 
-pub(super) fn page(_: &Admin) -> Answer {
+pub(super) fn page(_: &Arc<Admin>, _: &Asked) -> Answer {
     let mut list = String::new();
     for endpoint in ENDPOINTS {
         let (path, about) = (endpoint.path, endpoint.about);

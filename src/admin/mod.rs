@@ -1,31 +1,43 @@
 //! The admin listener: metrics, health, the running policy. Knows the engine and the policy, never the proxy.
 //!
-//! It only reads: nothing that it answers changes what weir does. It belongs on loopback or a private network,
-//! because it asks nobody who they are.
+//! All but one of its answers only read; the mode can be set (`mode`), but not by a web page (`guard`). It belongs on
+//! loopback or a private network, because it asks nobody who they are.
 
 mod answer;
+mod asked;
 mod config;
+mod decisions;
 mod endpoints;
+mod explain;
+mod guard;
 mod health;
 mod index;
 mod metrics;
+mod mode;
 mod server;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub use self::mode::{ModeReport, ModeRequest, ModeSwitch};
 pub use self::server::serve;
 
-use crate::engine::Engine;
+use crate::clock::Clock;
+use crate::engine::recent::RecentRefusals;
+use crate::engine::{Binding, Engine};
 use crate::metrics::Metrics;
-use crate::policy::Policy;
 
-/// What the admin listener reads from.
+/// What the admin listener reads from, and the switch.
 pub struct Admin {
+    pub clock: Clock,
     pub metrics: Metrics,
     pub engine: Engine,
-    /// The policy in force now.
-    pub policy: Box<dyn Fn() -> Arc<Policy> + Send + Sync>,
+    /// The policy in force now, joined to the engine.
+    pub binding: Box<dyn Fn() -> Arc<Binding> + Send + Sync>,
+    pub refusals: Arc<RecentRefusals>,
+    pub switch: ModeSwitch,
     pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
 }
 

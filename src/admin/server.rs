@@ -1,11 +1,14 @@
 //! The listener itself: few connections, none of them for long.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -14,12 +17,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::{Admin, endpoints};
+use super::asked::Asked;
+use super::{Admin, answer, endpoints};
 
 /// More wait in the listener's backlog.
 const CONNECTIONS_MAX: usize = 64;
 
-/// For each request head, and so also for a connection that asks nothing.
+/// Of a POST.
+const BODY_BYTES_MAX: usize = 4096;
+
+/// For each request head, and so also for a connection that asks nothing; and again for a body.
 const HEAD_READ_MAX: Duration = Duration::from_secs(10);
 
 /// After this a connection ends with its response; a scraper opens another.
@@ -43,10 +50,10 @@ pub async fn serve(listener: TcpListener, admin: Arc<Admin>, stop: impl Future<O
             Some(_) = connections.join_next() => continue,
             accepted = accept(&listener, &places) => accepted,
         };
-        let Some((stream, place)) = accepted else { continue };
+        let Some((stream, from, place)) = accepted else { continue };
         let admin = Arc::clone(&admin);
         connections.spawn(async move {
-            answer(stream, &admin).await;
+            answer(stream, from, &admin).await;
             drop(place);
         });
     }
@@ -56,10 +63,10 @@ pub async fn serve(listener: TcpListener, admin: Arc<Admin>, stop: impl Future<O
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, IpAddr, tokio::sync::OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, place)),
+        Ok((stream, from)) => Some((stream, from.ip().to_canonical(), place)),
         Err(error) => {
             tracing::warn!(%error, "admin: no connection accepted");
             tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
@@ -68,9 +75,14 @@ async fn accept(
     }
 }
 
-async fn answer(stream: TcpStream, admin: &Admin) {
+async fn answer(stream: TcpStream, from: IpAddr, admin: &Arc<Admin>) {
     let service = service_fn(|request: Request<Incoming>| async move {
-        Ok::<_, Infallible>(endpoints::route(admin, request.method(), request.uri().path()))
+        let too_large = || {
+            let detail = format!("A body holds at most {BODY_BYTES_MAX} bytes, and arrives in time.");
+            answer::problem(StatusCode::PAYLOAD_TOO_LARGE, &detail, &[])
+        };
+        let asked = read(request, from).await;
+        Ok::<_, Infallible>(asked.map_or_else(too_large, |asked| endpoints::route(admin, &asked)))
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -89,14 +101,30 @@ async fn answer(stream: TcpStream, admin: &Admin) {
     }
 }
 
+/// The request with its body; `None` if that is too large, too slow or broken.
+async fn read(request: Request<Incoming>, from: IpAddr) -> Option<Asked> {
+    let (parts, body) = request.into_parts();
+    let body = if parts.method == Method::POST {
+        let whole = Limited::new(body, BODY_BYTES_MAX).collect();
+        tokio::time::timeout(HEAD_READ_MAX, whole).await.ok()?.ok()?.to_bytes()
+    } else {
+        Bytes::new()
+    };
+    Some(Asked {
+        method: parts.method,
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        headers: parts.headers,
+        body,
+        from,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
 
-    use super::super::Readiness;
     use super::*;
-    use crate::engine::Engine;
-    use crate::metrics::Metrics;
 
     /// Promise: it answers over real sockets, several requests on one connection, HEAD without a body, and
     /// ends when it is told to.
@@ -109,12 +137,7 @@ mod tests {
             runtime.block_on(async {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 address_sender.send(listener.local_addr().unwrap()).unwrap();
-                let admin = Admin {
-                    metrics: Metrics::new(),
-                    engine: Engine::new(1 << 20),
-                    policy: Box::new(|| panic!("this test does not ask for the policy")),
-                    readiness: Box::new(|| Readiness::unless(Vec::new())),
-                };
+                let admin = super::super::tests::admin(Vec::new());
                 serve(listener, Arc::new(admin), async { drop(stopped.await) }).await;
             });
         });

@@ -1,9 +1,12 @@
 //! The command line: one file per sub-command, and the exit codes they share.
 
+mod admin_client;
 mod amounts;
 pub mod check;
 pub mod demo;
 pub mod diagnostics;
+pub mod explain;
+pub mod mode;
 pub mod reload;
 pub mod replay;
 pub mod run;
@@ -30,6 +33,8 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::run(&args.file),
         Command::Check(args) => check::run(&args.file, args.json),
+        Command::Explain(options) => explain::run(&options),
+        Command::Mode(options) => mode::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Replay(options) => replay::run(&options),
     }
@@ -69,6 +74,12 @@ enum Command {
     /// Validate a configuration and say which parts have no effect yet
     #[command(after_help = CHECK_HELP)]
     Check(CheckArgs),
+    /// Say which limits a request meets, whose numbers they have and why; or why one was refused
+    #[command(after_help = explain::AFTER_HELP)]
+    Explain(explain::Options),
+    /// Show or set the mode of a running weir: enforce, shadow or off
+    #[command(after_help = mode::AFTER_HELP)]
+    Mode(mode::Options),
     /// Watch weir at work on a sample site, with scripted visitors, on loopback only
     #[command(after_help = demo::AFTER_HELP)]
     Demo(demo::Options),

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
@@ -15,7 +16,7 @@ use super::reload::Reloader;
 use super::signals::Signals;
 use super::state::Keeper;
 use super::{EXIT_BAD_USAGE, EXIT_FAILED};
-use crate::admin::{self, Admin, Readiness};
+use crate::admin::{self, Admin, ModeSwitch, Readiness};
 use crate::clock::Clock;
 use crate::config::{self, Loaded};
 use crate::logs;
@@ -23,6 +24,9 @@ use crate::logs::access::AccessLog;
 use crate::metrics::Metrics;
 use crate::proxy::listener::Inherited;
 use crate::proxy::{Options, Proxy};
+
+/// How often refusals that are too old are looked for.
+const FORGET_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Runs the configuration at `file` until SIGTERM or SIGINT.
 pub fn run(file: &Path) -> ExitCode {
@@ -93,6 +97,7 @@ fn start(file: &Path, loaded: Loaded, runtime: &Runtime, signals: Signals) -> an
             () = keeper.run(&proxy) => Ok(()),
             () = reloader.run(reload) => Ok(()),
             () = reopen_logs(reopen, access_log) => Ok(()),
+            () = forget_refusals(&proxy) => Ok(()),
         }
     })
 }
@@ -127,11 +132,14 @@ async fn serve_admin(
 
 /// What the admin listener may know of `proxy`; the two do not know each other.
 pub(super) fn admin_of(proxy: &Arc<Proxy>, metrics: Metrics) -> Admin {
-    let (policy_of, ready_of) = (Arc::clone(proxy), Arc::clone(proxy));
+    let (binding_of, ready_of) = (Arc::clone(proxy), Arc::clone(proxy));
     Admin {
+        clock: proxy.clock(),
         metrics,
         engine: proxy.engine().clone(),
-        policy: Box::new(move || policy_of.policy()),
+        binding: Box::new(move || binding_of.binding()),
+        refusals: Arc::clone(proxy.refusals()),
+        switch: ModeSwitch::default(),
         readiness: Box::new(move || {
             ready_of.measure();
             Readiness::unless(ready_of.reasons_unready())
@@ -148,6 +156,14 @@ async fn reopen_logs(mut requests: Signal, access_log: Option<AccessLog>) {
         }
     }
     std::future::pending::<()>().await;
+}
+
+/// Erases what is remembered of refusals when its time is over, though nobody asks. Never ends.
+async fn forget_refusals(proxy: &Proxy) {
+    loop {
+        tokio::time::sleep(FORGET_INTERVAL).await;
+        proxy.refusals().forget_old(proxy.clock().now());
+    }
 }
 
 /// As many open files as we may have: each client and each upstream connection is one.

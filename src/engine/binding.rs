@@ -100,7 +100,8 @@ impl Binding {
         })
     }
 
-    fn fits(&self, matches: &Match, facts: &Facts<'_>, who: bool) -> bool {
+    /// Whether a request fits a match; `who`: also those parts that no route settles.
+    pub(super) fn fits(&self, matches: &Match, facts: &Facts<'_>, who: bool) -> bool {
         matches.covers(facts.method, facts.host, facts.path) && (!who || self.fits_who(matches, facts))
     }
 

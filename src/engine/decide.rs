@@ -6,12 +6,13 @@ use super::binding::{Binding, BoundLimit};
 use super::held::{self, Network};
 use super::keyed::KeyedHash;
 use super::names::SlotKey;
+use super::record::Record;
 use super::table::{Lent, Table, Wanted};
 use super::ticket::{Place, Places};
 use crate::facts::{Facts, Principal};
 use crate::limit::{Check, Rule};
 use crate::policy::{Over, TermsId};
-use crate::remedy::{Decision, Delay, LimitCheck, LimitDetail, Mode, Refusal, Verdict};
+use crate::remedy::{Decision, Delay, LimitCheck, LimitDetail, Mode, Refusal, Usage, Verdict};
 use crate::time::Moment;
 
 /// What a decision needs besides the records.
@@ -61,6 +62,28 @@ pub(super) fn decide(table: &Table, terms: Terms<'_>, facts: &Facts<'_>) -> (Dec
         (verdict, places, details)
     });
     (Decision { verdict, checks: trials.iter().map(Trial::outcome).collect(), details }, places)
+}
+
+/// What would be decided now, with the numbers of every check as they are. Works on copies: nothing is charged, and
+/// nobody is remembered, forgotten or visited because somebody asked. A network that stands for clients for whom there
+/// is no room (see `held`) is left out.
+pub(super) fn foresee(table: &Table, terms: Terms<'_>, facts: &Facts<'_>) -> Decision {
+    let mut asked = Asked::default();
+    asked.gather(terms, facts);
+    let Asked { principals, mut trials } = asked;
+    let mut records: Vec<Record> = principals.iter().map(|principal| table.copy(*principal)).collect();
+    let mut details = Vec::with_capacity(trials.len());
+    for trial in &mut trials {
+        let Some(record) = records.get_mut(trial.record) else { continue };
+        let at = record.find(trial.slot, 0, trial.rule);
+        trial.check = record.check(at, trial.rule, trial.cost, facts.at);
+        details.push(trial.detail(&principals, record.usage(at, trial.rule, facts.at)));
+    }
+    Decision {
+        verdict: verdict(&trials, terms.binding, facts),
+        checks: trials.iter().map(Trial::outcome).collect(),
+        details: details.into(),
+    }
 }
 
 /// Every limit that is asked, and whose records that takes.
@@ -142,6 +165,21 @@ impl Trial<'_> {
     fn outcome(&self) -> LimitCheck {
         LimitCheck { limit: self.limit.id, mode: self.mode, within: self.check.is_within() }
     }
+
+    fn detail(&self, principals: &[Principal], usage: Usage) -> LimitDetail {
+        LimitDetail {
+            limit: self.limit.id,
+            terms: self.terms,
+            mode: self.mode,
+            principal: principals[self.record],
+            retry_after: match self.check {
+                Check::Within => None,
+                Check::Over { retry_after } => retry_after,
+            },
+            within: self.check.is_within(),
+            usage,
+        }
+    }
 }
 
 /// How many of the principals are asked: all, but for a network that stands for nobody.
@@ -218,18 +256,7 @@ fn describe(
     let detail = |trial: &Trial<'_>| {
         let record = lent.record(trial.record);
         let at = record.find(trial.slot, trial.at, trial.rule);
-        LimitDetail {
-            limit: trial.limit.id,
-            terms: trial.terms,
-            mode: trial.mode,
-            principal: principals[trial.record],
-            retry_after: match trial.check {
-                Check::Within => None,
-                Check::Over { retry_after } => retry_after,
-            },
-            within: trial.check.is_within(),
-            usage: record.usage(at, trial.rule, now),
-        }
+        trial.detail(principals, record.usage(at, trial.rule, now))
     };
     trials.iter().map(detail).collect()
 }

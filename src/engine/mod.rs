@@ -5,11 +5,13 @@
 
 mod binding;
 mod decide;
+pub mod explain;
 mod held;
 mod keyed;
 mod load;
 mod names;
 mod queue;
+pub mod recent;
 mod record;
 mod rules;
 mod snapshot;

@@ -7,7 +7,7 @@ use crate::remedy::Usage;
 use crate::time::Moment;
 
 /// The cells of one principal.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Record {
     cells: Cells,
     /// Until then, forgetting this would let somebody off.
@@ -19,13 +19,13 @@ pub(super) struct Record {
 }
 
 /// Cells sorted by slot. A single one is in place: who comes once, to a single limit, costs no allocation.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Cells {
     One(Slot),
     Many(Vec<Slot>),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Slot {
     key: SlotKey,
     cell: Cell,

@@ -127,6 +127,11 @@ metrics! {
     STATE_FILES = Counter "weir_state_file_total" ["result"]
         "Times that state.path was written or read.";
 
+    ENFORCEMENT_MODE = Gauge "weir_enforcement_mode" ["mode"]
+        "1 for the mode in force over all limits, 0 for the others.";
+    MODE_OVERRIDE_EXPIRES = Gauge "weir_mode_override_expires_seconds" []
+        "Seconds until the mode is the configuration's own again; 0 while it is, +Inf if nobody said when.";
+
     CONFIG_RELOADS = Counter "weir_config_reloads_total" ["result"]
         "Times that the configuration was read again; one that failed changed nothing.";
     CONFIG_LOADED = Gauge "weir_config_last_success_timestamp_seconds" []

@@ -13,6 +13,7 @@ mod striped;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -23,6 +24,7 @@ use self::policy::Series;
 use self::striped::{Striped, Stripes};
 use crate::engine::StateStats;
 use crate::policy::Policy;
+use crate::remedy::Mode;
 use crate::time::WallTime;
 
 /// All counters of a running weir. Cheap to clone; clones count together.
@@ -47,6 +49,7 @@ struct Shared {
     ready: AtomicU64,
     state: Mutex<StateStats>,
     state_files: [AtomicU64; StateFile::ALL.len()],
+    enforcement: Mutex<EnforcementState>,
     series: Mutex<Series>,
 }
 
@@ -62,6 +65,13 @@ enum TrafficCell {
 
 impl TrafficCell {
     const COUNT: usize = TrafficCell::Identity as usize + IdentityOutcome::ALL.len();
+}
+
+/// The switch for everything, as of the last scrape.
+#[derive(Clone, Copy, Debug, Default)]
+struct EnforcementState {
+    mode: Mode,
+    override_expires: Option<Duration>,
 }
 
 /// More kinds of protocol fault than these are counted together, as `other`.
@@ -93,6 +103,7 @@ impl Metrics {
                 ready: Default::default(),
                 state: Default::default(),
                 state_files: Default::default(),
+                enforcement: Default::default(),
                 series: Mutex::new(Series::new(stripes)),
             }),
         }
@@ -189,6 +200,12 @@ impl Metrics {
 
     pub fn state_file(&self, what: StateFile) {
         self.shared.state_files[what as usize].fetch_add(1, Relaxed);
+    }
+
+    /// The mode in force, and how long it overrides the configuration's: `None`, not at all; [`Duration::MAX`], for
+    /// nobody knows how long.
+    pub fn set_enforcement(&self, mode: Mode, override_expires: Option<Duration>) {
+        *self.shared.enforcement.lock() = EnforcementState { mode, override_expires };
     }
 
     /// How full the engine's state is, as of now.

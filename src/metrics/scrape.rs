@@ -1,13 +1,15 @@
 //! One scrape: every number under its name.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use super::definitions as def;
 use super::exposition::{Exposition, seconds, whole};
 use super::labels::{IdentityOutcome, QueueRejection, RequestDecision, StateFile, StatusClass, Timeout};
 use super::policy::{LimitSeries, RouteSeries, Series, UpstreamCell, UpstreamMetrics};
-use super::{Shared, TrafficCell};
+use super::{EnforcementState, Shared, TrafficCell};
 use crate::build_info;
+use crate::remedy::Mode;
 
 pub(super) fn render(shared: &Shared) -> String {
     let mut out = Exposition::default();
@@ -44,6 +46,7 @@ fn process_wide(out: &mut Exposition, shared: &Shared) {
         &def::IDENTITY,
         IdentityOutcome::ALL.map(|outcome| (vec![outcome.name()], whole(identities(outcome)))),
     );
+    enforcement(out, *shared.enforcement.lock());
     out.labelled(
         &def::CONFIG_RELOADS,
         [
@@ -54,6 +57,16 @@ fn process_wide(out: &mut Exposition, shared: &Shared) {
     out.labelled(&def::CONFIG_LOADED, [(vec![], whole(read(&shared.loaded_unix_ms)) / 1e3)]);
     out.single(&def::ACCESS_LOG_WRITTEN, read(&shared.access_log_written));
     out.single(&def::ACCESS_LOG_DROPPED, read(&shared.access_log_dropped));
+}
+
+fn enforcement(out: &mut Exposition, state: EnforcementState) {
+    let in_force = |mode| if mode == state.mode { 1.0 } else { 0.0 };
+    out.labelled(&def::ENFORCEMENT_MODE, Mode::ALL.map(|mode| (vec![mode.name()], in_force(mode))));
+    let expires = match state.override_expires {
+        Some(Duration::MAX) => f64::INFINITY,
+        expires => expires.unwrap_or_default().as_secs_f64(),
+    };
+    out.labelled(&def::MODE_OVERRIDE_EXPIRES, [(vec![], expires)]);
 }
 
 fn routes(out: &mut Exposition, series: &Series) {

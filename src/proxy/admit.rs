@@ -6,11 +6,10 @@ use super::refusal::jitter::Jitter;
 use super::refusal::{Refused, Told};
 use super::respond::Notice;
 use super::serve::Stop;
-use super::{delay, notices};
+use super::{delay, notices, recent};
 use crate::engine::Ticket;
 use crate::facts::Facts;
 use crate::metrics::RequestDecision;
-use crate::policy::LimitId;
 use crate::policy::responses::RateLimitFields as Wanted;
 use crate::remedy::{Decision, Delay, Refusal, Verdict};
 
@@ -32,9 +31,11 @@ pub(super) async fn admit(exchange: &mut Exchange, facts: Facts<'_>) -> Result<(
             }
             Ok(())
         }
+        Verdict::Refuse(refusal) => Err(refuse(exchange, &facts, refusal, &decision)),
         // A delay is a refusal where the request cannot wait.
-        Verdict::Refuse(Refusal { limit, .. }) | Verdict::Delay(Delay { limit, .. }) => {
-            Err(refuse(exchange, limit, &decision))
+        Verdict::Delay(Delay { limit, wait }) => {
+            let refusal = Refusal { limit, retry_after: Some(wait) };
+            Err(refuse(exchange, &facts, refusal, &decision))
         }
     }
 }
@@ -56,8 +57,9 @@ fn tell(exchange: &mut Exchange, decision: &Decision) {
     exchange.rate_limit = fields.map(Box::new);
 }
 
-fn refuse(exchange: &mut Exchange, limit: LimitId, decision: &Decision) -> Stop {
-    let at = usize::from(limit.0);
+fn refuse(exchange: &mut Exchange, facts: &Facts<'_>, refusal: Refusal, decision: &Decision) -> Stop {
+    recent::remember(exchange, facts, refusal, decision);
+    let at = usize::from(refusal.limit.0);
     let live = &exchange.live;
     if let Some(record) = &mut exchange.record {
         record.limit = live.limit_names.get(at).cloned();

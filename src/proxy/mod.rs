@@ -33,6 +33,7 @@ pub mod lifecycle;
 pub mod listener;
 pub mod notices;
 mod outbox;
+mod recent;
 pub mod refusal;
 pub mod request_body;
 pub mod request_id;
@@ -54,6 +55,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::clock::Clock;
+use crate::engine::recent::{Names, RecentRefusals};
 use crate::engine::{Binding, Engine};
 use crate::identity::{Memory, Resolver};
 use crate::logs::access::AccessLog;
@@ -105,6 +107,8 @@ pub struct Shared {
     pub lifecycle: Lifecycle,
     pub access_log: Option<AccessLog>,
     pub identity: Arc<Memory>,
+    /// For whoever is asked why.
+    pub refusals: Arc<RecentRefusals>,
     /// Over all workers: one that ends early would take along connections that another borrowed.
     pub open: Arc<OpenConnections>,
     /// Told after each reload.
@@ -116,7 +120,9 @@ pub struct Shared {
 #[derive(Debug)]
 pub struct Live {
     pub policy: Arc<Policy>,
-    pub binding: Binding,
+    pub binding: Arc<Binding>,
+    /// For what is remembered of refusals.
+    pub names: Names,
     pub resolver: Resolver,
     pub metrics: PolicyMetrics,
     pub upstreams: Vec<Arc<Upstream>>,
@@ -154,7 +160,8 @@ impl Live {
             })
             .collect();
         Live {
-            binding: engine.bind(Arc::clone(&policy)),
+            binding: Arc::new(engine.bind(Arc::clone(&policy))),
+            names: Names::of(&policy),
             resolver: Resolver::new(&policy, Arc::clone(identity)),
             metrics: metrics.bind(&policy),
             upstreams,
@@ -223,6 +230,7 @@ impl Proxy {
             lifecycle: Lifecycle::new(),
             access_log: options.access_log,
             identity,
+            refusals: Arc::default(),
             open: Arc::default(),
             policy_changes: watch::Sender::new(()),
         });
@@ -245,6 +253,20 @@ impl Proxy {
 
     pub fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.shared.live.load().policy)
+    }
+
+    /// The policy in force, joined to the engine.
+    pub fn binding(&self) -> Arc<Binding> {
+        Arc::clone(&self.shared.live.load().binding)
+    }
+
+    pub fn clock(&self) -> Clock {
+        self.shared.clock
+    }
+
+    /// What was refused lately.
+    pub fn refusals(&self) -> &Arc<RecentRefusals> {
+        &self.shared.refusals
     }
 
     /// Puts a new policy in force, whole, for every request that begins from now on. Nothing is dropped: not a

@@ -9,6 +9,7 @@ mod access_log;
 mod accounts;
 mod admin;
 mod app_faults;
+mod asking;
 mod bodies;
 mod books;
 mod clients;

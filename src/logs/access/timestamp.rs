@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::time::WallTime;
+use crate::time::{WallTime, civil};
 
 #[derive(Debug, Default)]
 pub(super) struct Timestamp {
@@ -16,22 +16,19 @@ pub(super) struct Timestamp {
 /// Characters of an RFC 3339 time before the fraction: `2026-11-24T05:56:12`, for years of four digits.
 const BEFORE_FRACTION: usize = 19;
 
-/// The last millisecond of the year 9999: later times do not fit either format.
-const LATEST_MS: u64 = 253_402_300_799_999;
-
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 impl Timestamp {
     /// `24/Nov/2026:05:56:12 +0000`
     pub(super) fn combined(&mut self, at: WallTime) -> &str {
-        self.refresh(at.unix_ms.min(LATEST_MS) / 1000);
+        self.refresh(at.unix_ms.min(WallTime::LATEST_MS) / 1000);
         &self.combined
     }
 
     /// `2026-11-24T05:56:12.345Z` (RFC 3339)
     pub(super) fn rfc3339(&mut self, at: WallTime) -> &str {
-        let unix_ms = at.unix_ms.min(LATEST_MS);
+        let unix_ms = at.unix_ms.min(WallTime::LATEST_MS);
         self.refresh(unix_ms / 1000);
         self.rfc3339.truncate(BEFORE_FRACTION);
         // Writing to a String cannot fail.
@@ -52,33 +49,6 @@ impl Timestamp {
         let _ = write!(self.combined, "{day:02}/{name}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000");
         let _ = write!(self.rfc3339, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
     }
-}
-
-/// Year, month (1 to 12) and day (1 to 31) of a day since 1970-01-01, in the Gregorian calendar.
-fn civil(mut day: u64) -> (u64, usize, u64) {
-    let mut year = 1970;
-    // 400 years are always 146,097 days; within them, count years and months off one by one.
-    year += day / 146_097 * 400;
-    day %= 146_097;
-    while day >= days_in_year(year) {
-        day -= days_in_year(year);
-        year += 1;
-    }
-    let february = if days_in_year(year) == 366 { 29 } else { 28 };
-    let mut month = 1;
-    for days in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30] {
-        if day < days {
-            break;
-        }
-        day -= days;
-        month += 1;
-    }
-    (year, month, day + 1)
-}
-
-fn days_in_year(year: u64) -> u64 {
-    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    if leap { 366 } else { 365 }
 }
 
 #[cfg(test)]

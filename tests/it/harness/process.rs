@@ -127,9 +127,12 @@ impl Weir {
         RawClient::get(self.addr(), target)
     }
 
+    /// One `GET` of the admin listener, by its address.
     #[track_caller]
     pub(crate) fn admin_get(&self, path: &str) -> Message {
-        RawClient::get(self.admin_addr(), path)
+        let admin = self.admin_addr();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
+        RawClient::connect(admin).exchange(request)
     }
 
     #[track_caller]

@@ -1,0 +1,229 @@
+//! What was refused lately and why, for whoever is asked about it: bounded rings, overwritten from their oldest end.
+//!
+//! It keeps a client's address (folded, as limits see it) and the ids of accounts for at most [`KEPT_FOR`], whatever
+//! the traffic. Names are shared with the policy, so that remembering a refusal allocates nothing unless more than two
+//! limits were over at once.
+
+use std::cmp::Reverse;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ahash::RandomState;
+use http::{HeaderValue, Method};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use super::explain::Numbers;
+use super::explain::report::{NumbersReport, UsageReport, cost_of, seconds};
+use crate::facts::Client;
+use crate::policy::Policy;
+use crate::remedy::{Decision, LimitDetail, Refusal};
+use crate::time::{Moment, WallTime};
+
+/// Clients are spread over so many parts, and a flood of one client's refusals displaces those of its part only.
+const PARTS: usize = 64;
+/// Refusals that each part remembers: 4096 in all, at most 4 MiB.
+const PART_CAPACITY: usize = 64;
+/// For how long at most.
+pub const KEPT_FOR: Duration = Duration::from_secs(60 * 60);
+
+/// The refusals of the last while. Any number of threads remember and look them up at once.
+#[derive(Debug)]
+pub struct RecentRefusals {
+    hasher: RandomState,
+    /// Each from its oldest to its latest.
+    parts: [Mutex<VecDeque<Refused>>; PARTS],
+}
+
+/// One request that a limit refused.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    pub at: Moment,
+    pub wall: WallTime,
+    pub request_id: HeaderValue,
+    pub client: Client,
+    pub accounts: SmallVec<[Arc<str>; 1]>,
+    pub method: Method,
+    pub route: Option<Arc<str>>,
+    /// The limit that is named to the client.
+    pub limit: Arc<str>,
+    pub retry_after: Option<Duration>,
+    /// Every limit that it was over, enforced or not.
+    pub over: SmallVec<[Over; 2]>,
+}
+
+/// A limit that a refused request was over.
+#[derive(Clone, Debug)]
+pub struct Over {
+    pub limit: Arc<str>,
+    pub clause: Arc<str>,
+    pub detail: LimitDetail,
+    pub cost: &'static str,
+    pub numbers: Numbers,
+}
+
+/// The names that refusals share with each other, by the ids of one policy.
+#[derive(Clone, Debug)]
+pub struct Names {
+    routes: Vec<Arc<str>>,
+    /// Name and clause.
+    limits: Vec<(Arc<str>, Arc<str>)>,
+}
+
+/// A refusal as it is sent and printed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RefusalReport {
+    pub request_id: String,
+    /// RFC 3339, in UTC.
+    pub at: String,
+    pub client: String,
+    pub accounts: Vec<String>,
+    pub method: String,
+    pub route: Option<String>,
+    /// `refuse`; others may come.
+    pub verdict: String,
+    /// The limit that was named to the client.
+    pub limit: String,
+    /// Seconds; `None` where no time could be told.
+    pub retry_after: Option<f64>,
+    pub over: Vec<OverReport>,
+}
+
+/// A limit that a refused request was over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OverReport {
+    pub name: String,
+    pub clause: String,
+    pub mode: String,
+    /// The kind of principal whose budget it was.
+    pub counts: String,
+    pub cost: String,
+    #[serde(flatten)]
+    pub numbers: NumbersReport,
+    pub retry_after: Option<f64>,
+    /// At that moment.
+    pub usage: UsageReport,
+}
+
+impl Default for RecentRefusals {
+    fn default() -> Self {
+        RecentRefusals { hasher: RandomState::new(), parts: std::array::from_fn(|_| Mutex::default()) }
+    }
+}
+
+impl RecentRefusals {
+    /// Takes the place of the oldest of its part.
+    pub fn remember(&self, refused: Refused) {
+        let hash = self.hasher.hash_one(refused.client);
+        let part = &self.parts[usize::try_from(hash % PARTS as u64).unwrap_or(0)];
+        let mut part = part.lock();
+        let oldest = if part.len() >= PART_CAPACITY { part.pop_front() } else { None };
+        part.push_back(refused);
+        drop(part);
+        // Freed when nobody waits for it any more.
+        drop(oldest);
+    }
+
+    /// The refusal of this request, if it is still remembered.
+    pub fn find(&self, request_id: &str, now: Moment) -> Option<Refused> {
+        let is_it = |refused: &&Refused| refused.request_id.as_bytes() == request_id.as_bytes();
+        let find = |part: &Mutex<VecDeque<Refused>>| part.lock().iter().rfind(is_it).cloned();
+        self.parts.iter().find_map(find).filter(|refused| is_fresh(refused, now))
+    }
+
+    /// The latest refusals, at most `most`, the latest first.
+    pub fn latest(&self, most: usize, now: Moment) -> Vec<Refused> {
+        let mut latest = Vec::new();
+        for part in &self.parts {
+            let part = part.lock();
+            latest.extend(part.iter().rev().take(most).filter(|refused| is_fresh(refused, now)).cloned());
+        }
+        latest.sort_by_key(|refused| Reverse(refused.at));
+        latest.truncate(most);
+        latest
+    }
+
+    /// Erases what is older than [`KEPT_FOR`]. Call it now and then.
+    pub fn forget_old(&self, now: Moment) {
+        for part in &self.parts {
+            part.lock().retain(|refused| is_fresh(refused, now));
+        }
+    }
+}
+
+fn is_fresh(refused: &Refused, now: Moment) -> bool {
+    now.since(refused.at) < KEPT_FOR
+}
+
+impl Names {
+    pub fn of(policy: &Policy) -> Self {
+        let clauses: Vec<Arc<str>> = policy.clauses.iter().map(|clause| clause.id.as_str().into()).collect();
+        let clause = |at: u16| clauses.get(usize::from(at)).cloned().unwrap_or_default();
+        let limits = policy.limits.iter().map(|limit| (limit.name.as_str().into(), clause(limit.clause.0)));
+        Names {
+            routes: policy.routes.iter().map(|r| r.name.as_str().into()).collect(),
+            limits: limits.collect(),
+        }
+    }
+
+    pub fn route(&self, route: crate::policy::RouteId) -> Option<Arc<str>> {
+        self.routes.get(usize::from(route.0)).cloned()
+    }
+
+    pub fn limit(&self, refusal: Refusal) -> Arc<str> {
+        self.limits.get(usize::from(refusal.limit.0)).map(|(name, _)| Arc::clone(name)).unwrap_or_default()
+    }
+
+    /// Every limit that a decision found exceeded.
+    pub fn over(&self, policy: &Policy, decision: &Decision) -> SmallVec<[Over; 2]> {
+        let over = decision.details.iter().filter(|detail| !detail.within).filter_map(|detail| {
+            let (name, clause) = self.limits.get(usize::from(detail.limit.0))?;
+            let limit = policy.limits.get(usize::from(detail.limit.0))?;
+            Some(Over {
+                limit: Arc::clone(name),
+                clause: Arc::clone(clause),
+                detail: *detail,
+                cost: cost_of(limit.bound, limit.cost),
+                numbers: Numbers::of(policy, detail.limit, detail.terms),
+            })
+        });
+        over.collect()
+    }
+}
+
+impl Refused {
+    pub fn report(&self) -> RefusalReport {
+        RefusalReport {
+            request_id: String::from_utf8_lossy(self.request_id.as_bytes()).into_owned(),
+            at: self.wall.to_string(),
+            client: self.client.address().to_string(),
+            accounts: self.accounts.iter().map(ToString::to_string).collect(),
+            method: self.method.to_string(),
+            route: self.route.as_ref().map(ToString::to_string),
+            verdict: "refuse".to_owned(),
+            limit: self.limit.to_string(),
+            retry_after: seconds(self.retry_after),
+            over: self.over.iter().map(Over::report).collect(),
+        }
+    }
+}
+
+impl Over {
+    fn report(&self) -> OverReport {
+        OverReport {
+            name: self.limit.to_string(),
+            clause: self.clause.to_string(),
+            mode: self.detail.mode.name().to_owned(),
+            counts: self.detail.principal.kind().name().to_owned(),
+            cost: self.cost.to_owned(),
+            numbers: (&self.numbers).into(),
+            retry_after: seconds(self.detail.retry_after),
+            usage: self.detail.usage.into(),
+        }
+    }
+}
+
+// What is said of the memory holds: each with a request id of up to 128 bytes beside it.
+const _: () = assert!(PARTS * PART_CAPACITY * (size_of::<Refused>() + 128) <= 4 << 20);

@@ -1,0 +1,59 @@
+//! Refusals are remembered within bounds of number and time.
+
+use std::time::Duration;
+
+use http::{HeaderValue, Method};
+use weir::engine::recent::{KEPT_FOR, RecentRefusals, Refused};
+use weir::time::{Moment, WallTime};
+
+use crate::policy::get;
+
+fn refused(id: &str, client: u32, at: Moment) -> Refused {
+    Refused {
+        at,
+        wall: WallTime { unix_ms: 0 },
+        request_id: HeaderValue::from_str(id).expect("a field value"),
+        client: get(client, 0).client,
+        accounts: Default::default(),
+        method: Method::GET,
+        route: None,
+        limit: "a".into(),
+        retry_after: None,
+        over: Default::default(),
+    }
+}
+
+/// Promise: a flood of one client's refusals displaces few others, and the ring never holds more than it may.
+#[test]
+fn a_flood_of_one_client_displaces_few_others() {
+    let recent = RecentRefusals::default();
+    let now = Moment::ORIGIN;
+    for client in 0..256 {
+        recent.remember(refused(&format!("of-{client}"), client, now));
+    }
+    for n in 0..10_000 {
+        recent.remember(refused(&format!("flood-{n}"), 1000, now));
+    }
+    let kept = (0..256).filter(|client| recent.find(&format!("of-{client}"), now).is_some()).count();
+    assert!(kept > 200, "{kept} of 256, of which about four share the flood's part");
+    assert!(recent.find("flood-9999", now).is_some() && recent.find("flood-0", now).is_none());
+    assert!(recent.latest(usize::MAX, now).len() <= 64 * 64);
+}
+
+/// Promise 9: what is remembered of a client is gone after an hour: not found, not listed, and erased.
+#[test]
+fn an_hour_is_the_longest() {
+    let recent = RecentRefusals::default();
+    let at = |seconds| Moment::ORIGIN.after(Duration::from_secs(seconds));
+    recent.remember(refused("old", 1, at(0)));
+    recent.remember(refused("new", 1, at(10)));
+    recent.remember(refused("newest", 2, at(20)));
+    let ids = |now| -> Vec<HeaderValue> { recent.latest(9, now).into_iter().map(|r| r.request_id).collect() };
+    assert_eq!(ids(at(30)), ["newest", "new", "old"]);
+    let later = at(KEPT_FOR.as_secs());
+    assert_eq!(ids(later), ["newest", "new"]);
+    assert!(recent.find("old", later).is_none() && recent.find("new", later).is_some());
+    recent.forget_old(later);
+    assert!(recent.find("old", at(30)).is_none(), "it was erased, not hidden");
+    assert_eq!(recent.latest(1, later).len(), 1);
+}
