@@ -12,19 +12,17 @@ const CONFIG: &str = "[listen]\nproxy = \"127.0.0.1:0\"\n[upstreams.app]\nserver
 
 /// Somebody who tries well-known holes, and somebody who reads two pages; and rubbish.
 fn log() -> String {
-    let mut log = String::new();
-    for (second, path) in ["/.env", "/.git/config", "/phpmyadmin/", "/wp-config.php.bak"].iter().enumerate() {
-        log += &format!(
-            "192.0.2.66 - - [24/Nov/2026:10:00:0{second} +0000] \"GET {path} HTTP/1.1\" 404 10 \"-\" \"x\"\n"
-        );
-    }
-    log += "not a request\n";
-    for (second, path) in ["/", "/docs"].iter().enumerate() {
-        log += &format!(
-            "192.0.2.1 - - [24/Nov/2026:10:00:1{second} +0000] \"GET {path} HTTP/1.1\" 200 10 \"-\" \"x\"\n"
-        );
-    }
-    log
+    let holes = ["/.env", "/.git/config", "/phpmyadmin/", "/wp-config.php.bak"].into_iter().enumerate();
+    let attacks = holes.map(|(second, path)| line("192.0.2.66", second, path, 404));
+    let reader = ["/", "/docs"].into_iter().enumerate();
+    let pages = reader.map(|(second, path)| line("192.0.2.1", 10 + second, path, 200));
+    attacks.chain(["not a request\n".to_owned()]).chain(pages).collect()
+}
+
+fn line(client: &str, second: usize, path: &str, status: u16) -> String {
+    format!(
+        "{client} - - [24/Nov/2026:10:00:{second:02} +0000] \"GET {path} HTTP/1.1\" {status} 10 \"-\" \"x\"\n"
+    )
 }
 
 fn replay(arguments: &[&str], input: &[u8]) -> Output {
@@ -87,8 +85,7 @@ fn compressed_and_cut_off() {
 /// at ten in ten, two are refused.
 #[test]
 fn limits_are_at_work() {
-    let line = "192.0.2.7 - - [24/Nov/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 10 \"-\" \"x\"\n";
-    let output = replay(&["--json", "-"], line.repeat(12).as_bytes());
+    let output = replay(&["--json", "-"], line("192.0.2.7", 0, "/", 200).repeat(12).as_bytes());
     let lines = lines(&output);
     assert_eq!(lines.last().expect("a summary")["summary"]["refused_requests"], 2);
 }
