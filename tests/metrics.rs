@@ -11,10 +11,13 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use http::StatusCode;
-use weir::engine::StateStats;
+use weir::engine::{AccountLoad, Busy, Resource, StateStats, UpstreamReport, Utilisation};
 use weir::metrics::definitions::ALL;
-use weir::metrics::{Metrics, PolicyMetrics, QueueRejection, RequestDecision, Timeout};
-use weir::policy::{LimitId, Over, Policy, RouteId, UpstreamId};
+use weir::metrics::{
+    LoadSnapshot, Metrics, PolicyMetrics, QueueRejection, RequestDecision, Timeout, UpstreamSnapshot,
+};
+use weir::policy::load::{LoadWindow, Unreasonable};
+use weir::policy::{LimitId, Over, Policy, Priority, RouteId, UpstreamId};
 use weir::remedy::{LimitCheck, Mode};
 use weir::time::WallTime;
 
@@ -156,12 +159,14 @@ fn upstreams_are_counted() {
     upstream.request_started();
     upstream.request_ended(Duration::from_millis(1500));
     upstream.set_queue_length(1);
-    upstream.queue_rejected(QueueRejection::Timeout);
+    upstream.queue_rejected(QueueRejection::Timeout, Priority::Batch);
     upstream.set_servers_healthy(2);
     assert_value(&metrics, r#"weir_upstream_requests_in_flight{upstream="app"}"#, 1.0);
     assert_value(&metrics, r#"weir_upstream_seconds_total{upstream="app"}"#, 1.5);
     assert_value(&metrics, r#"weir_upstream_queue_length{upstream="app"}"#, 1.0);
     assert_value(&metrics, r#"weir_upstream_queue_rejected_total{upstream="app",reason="timeout"}"#, 1.0);
+    assert_value(&metrics, r#"weir_upstream_shed_total{upstream="app",priority="batch"}"#, 1.0);
+    assert_value(&metrics, r#"weir_upstream_shed_total{upstream="app",priority="high"}"#, 0.0);
     assert_value(&metrics, r#"weir_upstream_servers_healthy{upstream="app"}"#, 2.0);
 }
 
@@ -206,6 +211,7 @@ fn busy() -> Metrics {
         evictions: 4,
         ..StateStats::default()
     });
+    metrics.set_load(load());
     metrics
 }
 
@@ -229,6 +235,46 @@ fn waits_for_a_limit_are_counted() {
     ] {
         assert_value(&metrics, series, value);
     }
+}
+
+/// Half of the upstream's requests are an account's, whose fair share is a quarter.
+fn load() -> LoadSnapshot {
+    let account = AccountLoad {
+        account: Some("acme".into()),
+        resource: Resource::Requests,
+        window: LoadWindow::TenMinutes,
+        used: 2,
+        total: 4,
+        fair: 1,
+    };
+    let utilisation = Some(Utilisation { in_flight: 30, capacity: 40 });
+    LoadSnapshot {
+        upstreams: vec![UpstreamSnapshot {
+            name: "app".to_owned(),
+            third_party: Some("sms provider".to_owned()),
+            busy: Some(Busy { in_flight: 3, capacity: 8 }),
+            report: UpstreamReport { utilisation: [None, utilisation, None], accounts: vec![account] },
+        }],
+        unreasonable: Some(Unreasonable {
+            share_permille: 400,
+            over: LoadWindow::TenMinutes,
+            when_utilisation_permille: 700,
+        }),
+    }
+}
+
+/// Promise: shares are fractions, beside the threshold that they are held against.
+#[test]
+fn shares_stand_beside_their_threshold() {
+    let metrics = busy();
+    let account = r#"{upstream="app",account="acme",resource="requests",window="10m"}"#;
+    assert_value(&metrics, &format!("weir_account_load_share{account}"), 0.5);
+    assert_value(&metrics, &format!("weir_account_load_fair_share{account}"), 0.25);
+    assert_value(&metrics, r#"weir_load_unreasonable_share{window="10m"}"#, 0.4);
+    assert_value(&metrics, r#"weir_load_unreasonable_utilisation{window="10m"}"#, 0.7);
+    assert_value(&metrics, r#"weir_upstream_utilisation{upstream="app",window="10m"}"#, 0.75);
+    assert_value(&metrics, r#"weir_upstream_capacity{upstream="app"}"#, 8.0);
+    assert_value(&metrics, r#"weir_upstream_info{upstream="app",third_party="sms provider"}"#, 1.0);
 }
 
 /// Promise: a scrape holds exactly the metrics that are declared, and those of the operating system.

@@ -56,8 +56,23 @@ fn names_follow_the_conventions() {
 #[test]
 fn labels_are_bounded_by_the_configuration() {
     let bounded = [
-        "route", "limit", "upstream", "decision", "class", "mode", "fault", "timeout", "reason", "result",
+        "route",
+        "limit",
+        "upstream",
+        "decision",
+        "class",
+        "mode",
+        "fault",
+        "timeout",
+        "reason",
+        "result",
         "outcome",
+        "priority",
+        "resource",
+        "window",
+        "third_party",
+        // Of load alone, and at most [load] top of them for each upstream, resource and window.
+        "account",
     ];
     let of_the_build = ["version", "commit"];
     for metric in ALL {
@@ -95,6 +110,17 @@ fn prometheus_scrapes_where_weir_listens() {
 fn promtool_accepts_the_configuration() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/prometheus/prometheus.yml");
     let Ok(said) = Command::new("promtool").args(["check", "config", file]).output() else {
+        eprintln!("SKIPPED: promtool is not installed");
+        return;
+    };
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+}
+
+/// Promise: each rule on load fires when it should, and not before: the cases of weir.rules.test.yml.
+#[test]
+fn promtool_finds_the_rules_true() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/prometheus/weir.rules.test.yml");
+    let Ok(said) = Command::new("promtool").args(["test", "rules", file]).output() else {
         eprintln!("SKIPPED: promtool is not installed");
         return;
     };

@@ -7,7 +7,7 @@ use crate::policy::{Cost, Exempt, Limit, LimitId, Match, Policy, Route, RouteId,
 use crate::remedy::Mode;
 use crate::time::WallTime;
 
-use super::load::{Seats, UpstreamLoad};
+use super::load::{self, Seats, UpstreamLoad};
 use super::names::{Algorithm, CellName, CellNames, SlotKey};
 use super::queue::Queues;
 use super::rules::{self, Rules};
@@ -20,8 +20,9 @@ pub struct Binding {
     /// By route.
     routes: Vec<Vec<BoundLimit>>,
     pub(super) queues: Queues,
-    /// By upstream; empty where load is not measured.
+    /// By upstream.
     load: Vec<Arc<UpstreamLoad>>,
+    counts_load: bool,
 }
 
 /// One limit on one route.
@@ -68,7 +69,8 @@ impl Binding {
         });
         let routes = routes.collect();
         let queues = Queues::of(&policy);
-        Binding { policy, routes, queues, load }
+        let counts_load = load::is_measured(&policy);
+        Binding { policy, routes, queues, load, counts_load }
     }
 
     pub fn policy(&self) -> &Arc<Policy> {
@@ -77,7 +79,7 @@ impl Binding {
 
     /// Counts a request as load on its upstream until it ends.
     pub(super) fn begin_load(&self, facts: &Facts<'_>) -> Seats {
-        if self.load.is_empty() {
+        if !self.counts_load {
             return Seats::default();
         }
         let UpstreamId(upstream) = self.policy.route(facts.route).upstream;

@@ -189,7 +189,7 @@ impl Engine {
         each.flat_map(|((id, load), busy)| load.sweep(id, &binding.policy().load, busy, now)).collect()
     }
 
-    /// The busiest accounts of each upstream; nothing where load is not measured.
+    /// How busy each upstream of the policy was, and its busiest accounts.
     pub fn load(&self, binding: &Binding, now: Moment) -> Vec<(UpstreamId, UpstreamReport)> {
         binding.load().map(|(id, load)| (id, load.report(&binding.policy().load, now))).collect()
     }

@@ -84,6 +84,13 @@ impl AdaptiveLimit {
         }
     }
 
+    /// The same limit with other bounds.
+    pub fn within(&self, min: NonZeroU32, max: NonZeroU32) -> Self {
+        let (min, max) = (min.get(), max.get().max(min.get()));
+        let estimate = self.estimate.clamp(f64::from(min), f64::from(max));
+        AdaptiveLimit { min, max, estimate, ..self.clone() }
+    }
+
     /// Requests that may be in flight now.
     pub fn limit(&self) -> u32 {
         match self.probe {

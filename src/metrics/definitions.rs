@@ -1,8 +1,9 @@
 //! Every metric of weir: name, kind, labels, help and buckets. `docs/metrics.md` says the same for operators,
 //! and a test compares the two.
 //!
-//! Label values are names from the configuration or members of closed enums, never an address, an account, a
-//! key or a path, so that the number of series is bounded by the configuration.
+//! Label values are names from the configuration or members of closed enums, never an address, a key or a path, so
+//! that the number of series is bounded by the configuration. Accounts are in the metrics of load alone, and only as
+//! many as the configuration says.
 
 /// What a metric is called and what it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,10 +104,29 @@ metrics! {
         "Requests now waiting for a place at the upstream.";
     UPSTREAM_QUEUE_REJECTED = Counter "weir_upstream_queue_rejected_total" ["upstream", "reason"]
         "Requests that got no place at the upstream, because the queue was full or the wait too long.";
+    UPSTREAM_SHED = Counter "weir_upstream_shed_total" ["upstream", "priority"]
+        "Requests that got no place at the upstream, by the priority of their route.";
     UPSTREAM_SERVERS = Gauge "weir_upstream_servers" ["upstream"]
         "Servers configured for the upstream.";
     UPSTREAM_SERVERS_HEALTHY = Gauge "weir_upstream_servers_healthy" ["upstream"]
         "Servers of the upstream that are neither ejected nor failing their health check.";
+
+    UPSTREAM_INFO = Gauge "weir_upstream_info" ["upstream", "third_party"]
+        "Always 1; third_party is whose infrastructure the upstream is (empty: the operator's own).";
+    UPSTREAM_CAPACITY = Gauge "weir_upstream_capacity" ["upstream"]
+        "Requests that the upstream bears at once, as configured or as estimated now; none where it is not known.";
+    UPSTREAM_UTILISATION = Gauge "weir_upstream_utilisation" ["upstream", "window"]
+        "Requests in flight as a share of the upstream's capacity, the mean over the window.";
+    ACCOUNT_LOAD_SHARE = Gauge "weir_account_load_share" ["upstream", "account", "resource", "window"]
+        "Share of the upstream's load that the account took (empty: all without a known account together).";
+    ACCOUNT_LOAD_FAIR_SHARE = Gauge "weir_account_load_fair_share" ["upstream", "account", "resource", "window"]
+        "Share that would be the account's, were the load cut max-min fairly to what is of no concern.";
+    LOAD_UNREASONABLE_SHARE = Gauge "weir_load_unreasonable_share" ["window"]
+        "Share of an upstream's load above which an account's is unreasonable; none where nothing is.";
+    LOAD_UNREASONABLE_UTILISATION = Gauge "weir_load_unreasonable_utilisation" ["window"]
+        "Utilisation of an upstream from which on a share can be unreasonable; none where nothing is.";
+    LOAD_FINDINGS = Counter "weir_load_findings_total" ["upstream", "resource"]
+        "Times that an account began to take an unreasonable share of the upstream.";
 
     STATE_RECORDS = Gauge "weir_state_records" []
         "Principals that limits remember now.";

@@ -131,15 +131,19 @@ pub enum QueueRejection {
     Full,
     /// It waited as long as it may.
     Timeout,
+    /// It waited, and a request with a higher priority took its place in a full queue.
+    Displaced,
 }
 
 impl QueueRejection {
-    pub const ALL: [QueueRejection; 2] = [QueueRejection::Full, QueueRejection::Timeout];
+    pub const ALL: [QueueRejection; 3] =
+        [QueueRejection::Full, QueueRejection::Timeout, QueueRejection::Displaced];
 
     pub const fn name(self) -> &'static str {
         match self {
             QueueRejection::Full => "full",
             QueueRejection::Timeout => "timeout",
+            QueueRejection::Displaced => "displaced",
         }
     }
 }

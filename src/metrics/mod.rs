@@ -7,6 +7,7 @@
 pub mod definitions;
 mod exposition;
 mod labels;
+mod load;
 mod policy;
 mod scrape;
 mod striped;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 pub use self::labels::{IdentityOutcome, QueueRejection, RequestDecision, StateFile, Timeout};
+pub use self::load::{LoadSnapshot, UpstreamSnapshot};
 pub use self::policy::{PolicyMetrics, UpstreamMetrics};
 
 use self::policy::Series;
@@ -50,6 +52,7 @@ struct Shared {
     state: Mutex<StateStats>,
     state_files: [AtomicU64; StateFile::ALL.len()],
     enforcement: Mutex<EnforcementState>,
+    load: Mutex<LoadSnapshot>,
     series: Mutex<Series>,
 }
 
@@ -104,6 +107,7 @@ impl Metrics {
                 state: Default::default(),
                 state_files: Default::default(),
                 enforcement: Default::default(),
+                load: Default::default(),
                 series: Mutex::new(Series::new(stripes)),
             }),
         }
@@ -206,6 +210,11 @@ impl Metrics {
     /// nobody knows how long.
     pub fn set_enforcement(&self, mode: Mode, override_expires: Option<Duration>) {
         *self.shared.enforcement.lock() = EnforcementState { mode, override_expires };
+    }
+
+    /// How busy the upstreams are and by whom, as of now.
+    pub fn set_load(&self, load: LoadSnapshot) {
+        *self.shared.load.lock() = load;
     }
 
     /// How full the engine's state is, as of now.

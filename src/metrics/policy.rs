@@ -11,7 +11,8 @@ use super::definitions::{DURATION_BOUNDS, OVERHEAD_BOUNDS};
 use super::exposition::Counted;
 use super::labels::{QueueRejection, RequestDecision, StatusClass};
 use super::striped::{Striped, Stripes};
-use crate::policy::{LimitId, Over, Policy, RouteId, UpstreamId};
+use crate::engine::Resource;
+use crate::policy::{LimitId, Over, Policy, Priority, RouteId, UpstreamId};
 use crate::remedy::{LimitCheck, Mode};
 use crate::time::nanos;
 
@@ -77,6 +78,8 @@ pub struct UpstreamMetrics {
     servers: AtomicU64,
     servers_healthy: AtomicU64,
     queue_length: AtomicU64,
+    /// By resource. Rare, and so one counter for all cores.
+    load_findings: [AtomicU64; Resource::ALL.len()],
 }
 
 /// Where each number is in an upstream's row.
@@ -93,15 +96,28 @@ pub(super) enum UpstreamCell {
     Ejections,
     RejectedFull,
     RejectedTimeout,
+    RejectedDisplaced,
+    ShedBatch,
+    ShedNormal,
+    ShedHigh,
 }
 
 impl UpstreamCell {
-    const COUNT: usize = UpstreamCell::RejectedTimeout as usize + 1;
+    const COUNT: usize = UpstreamCell::ShedHigh as usize + 1;
 
     const fn rejected(why: QueueRejection) -> Self {
         match why {
             QueueRejection::Full => UpstreamCell::RejectedFull,
             QueueRejection::Timeout => UpstreamCell::RejectedTimeout,
+            QueueRejection::Displaced => UpstreamCell::RejectedDisplaced,
+        }
+    }
+
+    const fn shed(priority: Priority) -> Self {
+        match priority {
+            Priority::Batch => UpstreamCell::ShedBatch,
+            Priority::Normal => UpstreamCell::ShedNormal,
+            Priority::High => UpstreamCell::ShedHigh,
         }
     }
 }
@@ -145,8 +161,19 @@ impl UpstreamMetrics {
         self.add(UpstreamCell::Ejections, 1);
     }
 
-    pub fn queue_rejected(&self, why: QueueRejection) {
+    /// A request of this priority got no place.
+    pub fn queue_rejected(&self, why: QueueRejection, priority: Priority) {
         self.add(UpstreamCell::rejected(why), 1);
+        self.add(UpstreamCell::shed(priority), 1);
+    }
+
+    /// An account began to take an unreasonable share.
+    pub fn load_finding(&self, of: Resource) {
+        self.load_findings[of as usize].fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn load_findings(&self, of: Resource) -> u64 {
+        self.load_findings[of as usize].load(Relaxed)
     }
 
     /// How many requests wait for a place now.
@@ -168,6 +195,10 @@ impl UpstreamMetrics {
 
     pub(super) fn queue_rejections(&self, why: QueueRejection) -> u64 {
         self.total(UpstreamCell::rejected(why))
+    }
+
+    pub(super) fn shed(&self, priority: Priority) -> u64 {
+        self.total(UpstreamCell::shed(priority))
     }
 
     pub(super) fn servers(&self) -> u64 {
@@ -192,6 +223,7 @@ impl UpstreamMetrics {
             servers: AtomicU64::new(0),
             servers_healthy: AtomicU64::new(0),
             queue_length: AtomicU64::new(0),
+            load_findings: Default::default(),
         }
     }
 

@@ -6,9 +6,12 @@ use std::time::Duration;
 use super::definitions as def;
 use super::exposition::{Exposition, seconds, whole};
 use super::labels::{IdentityOutcome, QueueRejection, RequestDecision, StateFile, StatusClass, Timeout};
+use super::load;
 use super::policy::{LimitSeries, RouteSeries, Series, UpstreamCell, UpstreamMetrics};
 use super::{EnforcementState, Shared, TrafficCell};
 use crate::build_info;
+use crate::engine::Resource;
+use crate::policy::Priority;
 use crate::remedy::Mode;
 
 pub(super) fn render(shared: &Shared) -> String {
@@ -20,6 +23,7 @@ pub(super) fn render(shared: &Shared) -> String {
         limits(&mut out, &series);
         upstreams(&mut out, &series);
     }
+    load::render(&mut out, &shared.load.lock());
     state(&mut out, shared);
     operating_system(&mut out);
     out.text()
@@ -146,6 +150,15 @@ fn upstreams(out: &mut Exposition, series: &Series) {
         QueueRejection::ALL.map(|why| (vec![name.as_str(), why.name()], whole(one.queue_rejections(why))))
     });
     out.labelled(&def::UPSTREAM_QUEUE_REJECTED, rejected);
+    let shed = series.upstreams.iter().flat_map(|(name, one)| {
+        Priority::ALL.map(|priority| (vec![name.as_str(), priority.name()], whole(one.shed(priority))))
+    });
+    out.labelled(&def::UPSTREAM_SHED, shed);
+    let findings = series.upstreams.iter().flat_map(|(name, one)| {
+        Resource::ALL
+            .map(|resource| (vec![name.as_str(), resource.name()], whole(one.load_findings(resource))))
+    });
+    out.labelled(&def::LOAD_FINDINGS, findings);
 }
 
 fn state(out: &mut Exposition, shared: &Shared) {

@@ -315,6 +315,19 @@ pub enum Priority {
     High,
 }
 
+impl Priority {
+    /// From the lowest.
+    pub const ALL: [Priority; 3] = [Priority::Batch, Priority::Normal, Priority::High];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Priority::Batch => "batch",
+            Priority::Normal => "normal",
+            Priority::High => "high",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     pub memory_bytes: u64,

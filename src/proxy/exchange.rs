@@ -22,7 +22,7 @@ use crate::engine::Ticket;
 use crate::facts::{Client, ConnFacts, Origin, Outcome, Principal, ProtocolEvent};
 use crate::logs::access::AccessRecord;
 use crate::metrics::{RequestDecision, Timeout};
-use crate::policy::{RouteId, UpstreamId};
+use crate::policy::{Priority, RouteId, UpstreamId};
 use crate::time::Moment;
 
 /// The account of one exchange. Its drop is the end of the request: complete, failed, or left by the client.
@@ -61,7 +61,7 @@ struct UpstreamUse {
     waited: Duration,
     /// Since when the next thing has been the upstream's to do.
     waiting_since: Option<Moment>,
-    _place: Place,
+    place: Place,
 }
 
 impl Exchange {
@@ -129,7 +129,7 @@ impl Exchange {
     /// From here on the request occupies a place at its upstream.
     pub fn entered_upstream(&mut self, id: UpstreamId, place: Place) {
         self.live.metrics.upstream(id).request_started();
-        self.upstream = Some(UpstreamUse { id, waited: Duration::ZERO, waiting_since: None, _place: place });
+        self.upstream = Some(UpstreamUse { id, waited: Duration::ZERO, waiting_since: None, place });
     }
 
     /// The next thing is the upstream's to do; until [`Exchange::wait_ended`], or the end of the request.
@@ -149,6 +149,25 @@ impl Exchange {
             None => began,
         };
         upstream.waited += now.since(since);
+    }
+
+    /// The head of the app's answer came at `now` to a request that was handed over at `began`. Says how much the app
+    /// bears, unless it failed, or the request is long-lived by nature.
+    pub fn answered(&self, status: StatusCode, began: Moment, now: Moment) {
+        let is_stream = self.route.is_some_and(|id| self.live.policy.route(id).stream);
+        if let Some(upstream) = &self.upstream
+            && !status.is_server_error()
+            && !is_stream
+        {
+            // An upload goes on the client's time.
+            let began = self.upload.as_ref().map_or(began, |upload| upload.moved_at().max(began));
+            upstream.place.answered(began, now);
+        }
+    }
+
+    /// What the route says is shed first where there is no room for all.
+    pub fn priority(&self) -> Priority {
+        self.route.map_or_else(Priority::default, |id| self.live.policy.route(id).priority)
     }
 
     /// The request failed at `server`, and that was the server's doing.

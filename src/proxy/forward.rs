@@ -73,7 +73,8 @@ pub async fn forward(
     let (clock, live) = (exchange.clock(), Arc::clone(&exchange.live));
     let upstream = live.upstream(id);
     let counters = live.metrics.upstream(id);
-    let Some(place) = by(steps.until, &clock, upstream.enter()).await else { return Err(overtime(exchange)) };
+    let entered = upstream.enter(exchange.priority());
+    let Some(place) = by(steps.until, &clock, entered).await else { return Err(overtime(exchange)) };
     let place = place.map_err(|error| turned_away(exchange, id, error))?;
     exchange.entered_upstream(id, place);
     upstream.budget.count_request();
@@ -165,7 +166,7 @@ impl Attempt<'_> {
         let worker = self.exchange.conn.worker;
         let avoid = before.filter(|f| !f.stale).and_then(|f| f.server.as_ref());
         // For health alone; a clock read less is worth more than the time spent in the queue.
-        let reserved = self.upstream.reserve(avoid, worker, self.exchange.started);
+        let reserved = self.upstream.reserve(avoid, worker, self.exchange.priority(), self.exchange.started);
         let mut lease = match by(self.steps.until, &clock, reserved).await {
             Some(Ok(lease)) => lease,
             None => return Err(Failure::last(overtime(self.exchange))),
@@ -233,7 +234,9 @@ impl Attempt<'_> {
         }
         match result {
             Some(Ok(response)) => {
-                self.exchange.wait_ended(clock.now());
+                let now = clock.now();
+                self.exchange.wait_ended(now);
+                self.exchange.answered(response.status(), since, now);
                 Ok(Box::new((response, lease)))
             }
             Some(Err(mut failed)) => {
@@ -275,12 +278,13 @@ fn overtime(exchange: &Exchange) -> ForwardError {
 fn turned_away(exchange: &Exchange, id: UpstreamId, error: GateError) -> ForwardError {
     let why = match error {
         GateError::QueueFull => QueueRejection::Full,
+        GateError::Displaced => QueueRejection::Displaced,
         GateError::TimedOut => {
             exchange.timed_out(Timeout::Queue);
             QueueRejection::Timeout
         }
     };
-    exchange.live.metrics.upstream(id).queue_rejected(why);
+    exchange.live.metrics.upstream(id).queue_rejected(why, exchange.priority());
     ForwardError::Queue(error)
 }
 

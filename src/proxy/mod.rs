@@ -31,6 +31,7 @@ pub mod identify;
 pub mod interim;
 pub mod lifecycle;
 pub mod listener;
+mod load_watch;
 pub mod notices;
 mod outbox;
 mod recent;
@@ -305,6 +306,7 @@ impl Proxy {
             counters.set_servers_healthy(upstream.healthy_servers(now));
             counters.set_queue_length(upstream.waiting());
         }
+        self.shared.metrics.set_load(load_watch::snapshot(&self.shared, &live, now));
     }
 
     /// Stops without failing a request whose head was read: unready for `drain_delay`, then listeners close and

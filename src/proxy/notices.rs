@@ -9,7 +9,6 @@ use super::forward::ForwardError;
 use super::head::Fault;
 use super::respond::Notice;
 use super::upstream::connect::ConnectError;
-use super::upstream::gate::GateError;
 use crate::identity::CREDENTIALS_MAX;
 use crate::policy::path::PathFault;
 
@@ -79,7 +78,7 @@ pub fn forward_failed(error: &ForwardError, body: BodyEnd) -> Notice {
             "No server of this site is healthy.",
         )
         .retry_after(Some(OVERLOAD_RETRY)),
-        ForwardError::Queue(GateError::QueueFull | GateError::TimedOut) => Notice::new(
+        ForwardError::Queue(_) => Notice::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "connection_limit_reached",
             "The site is busy: every place is taken, and so is the queue.",

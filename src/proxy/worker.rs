@@ -13,6 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::Shared;
 use super::connection::{self, OpenConnections};
 use super::lifecycle::Stage;
+use super::load_watch;
 use super::outbox;
 use super::upstream::check;
 use crate::policy::Listener;
@@ -54,6 +55,7 @@ async fn run(index: usize, shared: Arc<Shared>, acceptors: Vec<(Acceptor, Arc<Li
     tokio::spawn(sweep(index, Arc::clone(&shared)));
     if index == 0 {
         tokio::spawn(check_health(Arc::clone(&shared)));
+        tokio::spawn(load_watch::watch(Arc::clone(&shared)));
     }
     let mut accepting = tokio::task::JoinSet::new();
     for (acceptor, rule) in acceptors {

@@ -19,6 +19,7 @@ mod forwarding;
 mod harness;
 mod interim;
 mod limits;
+mod load;
 mod one_path;
 mod one_reading;
 mod peers;

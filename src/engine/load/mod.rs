@@ -100,14 +100,10 @@ pub(super) struct LoadBook {
 }
 
 impl LoadBook {
-    /// The upstreams of `policy`, in its order; those of other names are forgotten. None if nobody can be told
-    /// apart and nothing is unreasonable: then nothing is measured.
+    /// The upstreams of `policy`, in its order; those of other names are forgotten.
     pub(super) fn bind(&self, policy: &Policy) -> Vec<Arc<UpstreamLoad>> {
         let upstreams = &mut *self.upstreams.lock();
         let mut old = std::mem::take(upstreams);
-        if !is_measured(policy) {
-            return Vec::new();
-        }
         let names = policy.upstreams.iter().map(|upstream| &upstream.name);
         let each = names.map(|name| {
             let kept = old.remove(name).unwrap_or_default();
@@ -117,7 +113,8 @@ impl LoadBook {
     }
 }
 
-fn is_measured(policy: &Policy) -> bool {
+/// Whether requests are counted: not if nobody can be told apart and nothing is unreasonable.
+pub(super) fn is_measured(policy: &Policy) -> bool {
     let identity = &policy.identity;
     policy.load.unreasonable.is_some() || !identity.sources.is_empty() || identity.learn_from.is_some()
 }

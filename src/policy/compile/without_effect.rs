@@ -3,22 +3,14 @@
 use crate::config::Config;
 use crate::config::identity::Credential;
 use crate::config::limits::{KeyPart, Limit};
-use crate::config::upstreams::Capacity;
-use crate::policy::{Priority, WithoutEffect};
+use crate::policy::WithoutEffect;
 use crate::remedy::Mode;
 
 /// Every part of the configuration without effect, in the order in which people read it.
 pub(super) fn list(config: &Config) -> Vec<WithoutEffect> {
     let mut list = Vec::new();
-    upstreams(config, &mut list);
-    for route in config.routes.iter().filter(|r| r.priority.is_some_and(|p| p != Priority::Normal)) {
-        let name = route.name.as_ref().map_or(&route.path.value, |name| &name.value);
-        list.push(part(format!("routes.{name}.priority"), "requests wait in the order in which they came"));
-    }
     identity(config, &mut list);
-    if config.load.unreasonable.is_some() {
-        list.push(part("load.unreasonable", "no account's share of an upstream is measured"));
-    }
+    unreasonable_load(config, &mut list);
     for limit in &config.limits {
         if let Some(reason) = of_limit(limit) {
             list.push(part(format!("limits.{}", limit.name.value), format!("{reason}: it refuses nobody")));
@@ -40,26 +32,17 @@ pub(super) fn of_limit(limit: &Limit) -> Option<&'static str> {
     by(KeyPart::Fingerprint).then_some("requests are not counted by fingerprint")
 }
 
-fn upstreams(config: &Config, list: &mut Vec<WithoutEffect>) {
-    for upstream in &config.upstreams.value {
+/// A share is found unreasonable only of an upstream that is known to be busy.
+fn unreasonable_load(config: &Config, list: &mut Vec<WithoutEffect>) {
+    if config.load.unreasonable.is_none() {
+        return;
+    }
+    for upstream in config.upstreams.value.iter().filter(|upstream| upstream.capacity.is_none()) {
         let name = &upstream.name.value;
-        match upstream.capacity {
-            Some(Capacity::Fixed(_)) => list.push(part(
-                format!("upstreams.{name}.capacity"),
-                "it bounds the requests in flight, but no account's share of it is measured",
-            )),
-            Some(Capacity::Adaptive { .. }) => list.push(part(
-                format!("upstreams.{name}.capacity"),
-                "nothing is estimated: only `max` bounds the requests in flight",
-            )),
-            None => {}
-        }
-        if upstream.third_party.is_some() {
-            list.push(part(
-                format!("upstreams.{name}.third_party"),
-                "load on this third party is treated like load on your own",
-            ));
-        }
+        list.push(part(
+            format!("load.unreasonable ({name})"),
+            "the upstream has no `capacity`: how busy it is cannot be told, and no share of it is ever unreasonable",
+        ));
     }
 }
 

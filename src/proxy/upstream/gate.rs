@@ -1,95 +1,226 @@
 //! A bound on what is in flight, with a bounded, timed queue in front of it, shared by all workers.
+//!
+//! Who has the higher priority is let in first, among equals who came first. When the queue is full, whoever comes
+//! takes the place of the last in it of the lowest priority, if that is lower than its own.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use tokio::sync::Semaphore;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::policy::Queue;
+use crate::engine::Busy;
+use crate::limit::AdaptiveLimit;
+use crate::policy::load::Capacity;
+use crate::policy::{Priority, Queue};
+use crate::time::Moment;
 
 /// Why nobody was let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GateError {
     #[error("every place is taken and the queue is full")]
     QueueFull,
+    #[error("the queue is full, and another request with a higher priority came")]
+    Displaced,
     #[error("no place came free in time")]
     TimedOut,
 }
 
-/// Lets at most `places` in at once; the others wait in order of arrival.
+/// Lets at most so many in at once; the others wait.
 #[derive(Debug)]
 pub struct Gate {
-    places: Semaphore,
-    waiting: AtomicU32,
+    inside: Mutex<Inside>,
     queue: Queue,
+    is_adaptive: bool,
 }
+
+#[derive(Debug)]
+struct Inside {
+    places: Places,
+    taken: u32,
+    /// By priority, from the lowest; each in order of arrival. Empty while a place is free.
+    queues: [BTreeMap<u64, oneshot::Sender<Answer>>; Priority::ALL.len()],
+    /// The number of the next that waits.
+    next: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Places {
+    Fixed(u32),
+    Adaptive(AdaptiveLimit),
+}
+
+type Answer = Result<(), GateError>;
 
 impl Gate {
     pub fn new(places: NonZeroU32, queue: Queue) -> Self {
-        let places = usize::try_from(places.get()).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Gate { places: Semaphore::new(places), waiting: AtomicU32::new(0), queue }
+        Gate::with(Places::Fixed(places.get()), queue)
+    }
+
+    /// The gate of a capacity that is bounded. What `before` had found of a capacity that finds itself stays.
+    pub fn of(capacity: Capacity, queue: Queue, before: Option<&Gate>) -> Option<Self> {
+        let places = match capacity {
+            Capacity::Unbounded => return None,
+            Capacity::Fixed(places) => Places::Fixed(places.get()),
+            Capacity::Adaptive { min, max } => Places::Adaptive(match before.map(Gate::places) {
+                Some(Places::Adaptive(found)) => found.within(min, max),
+                _ => AdaptiveLimit::new(min, max),
+            }),
+        };
+        Some(Gate::with(places, queue))
+    }
+
+    fn with(places: Places, queue: Queue) -> Self {
+        let is_adaptive = matches!(places, Places::Adaptive(_));
+        let inside = Inside { places, taken: 0, queues: Default::default(), next: 0 };
+        Gate { inside: Mutex::new(inside), queue, is_adaptive }
     }
 
     /// Whether somebody would be let in at once.
     pub fn has_room(&self) -> bool {
-        self.places.available_permits() > 0
+        self.inside.lock().has_room()
     }
 
     /// Takes a place, to be given back with [`Gate::leave`] exactly once.
-    pub async fn enter(&self) -> Result<(), GateError> {
-        if let Ok(place) = self.places.try_acquire() {
-            place.forget();
-            return Ok(());
-        }
-        let _waiting = Waiting::join(&self.waiting, self.queue.length_max)?;
-        match timeout(self.queue.timeout, self.places.acquire()).await {
-            Ok(Ok(place)) => {
-                place.forget();
-                Ok(())
-            }
-            // The semaphore is never closed; were it, nobody would be let in.
-            Ok(Err(_closed)) => Err(GateError::QueueFull),
+    pub async fn enter(&self, priority: Priority) -> Result<(), GateError> {
+        let Some(mut turn) = self.enter_or_queue(priority)? else { return Ok(()) };
+        match timeout(self.queue.timeout, &mut turn.answer).await {
+            Ok(Ok(answer)) => answer,
+            // Nobody drops the other end without an answer; if somebody did, there is no place.
+            Ok(Err(_)) => Err(GateError::QueueFull),
             Err(_elapsed) => Err(GateError::TimedOut),
         }
     }
 
     pub fn leave(&self) {
-        self.places.add_permits(1);
+        let mut inside = self.inside.lock();
+        inside.taken = inside.taken.saturating_sub(1);
+        inside.let_in();
+    }
+
+    /// Learns from a request that was handed over at `began` and answered at `now`, where the capacity finds itself.
+    pub fn answered(&self, began: Moment, now: Moment) {
+        if !self.is_adaptive {
+            return;
+        }
+        let mut inside = self.inside.lock();
+        let taken = inside.taken;
+        if let Places::Adaptive(limit) = &mut inside.places {
+            limit.answered(began, now, taken);
+        }
+        inside.let_in();
+    }
+
+    pub fn busy(&self) -> Busy {
+        let inside = self.inside.lock();
+        let capacity = match &inside.places {
+            Places::Fixed(places) => *places,
+            // Not what it is halved to for a moment.
+            Places::Adaptive(limit) => limit.estimate(),
+        };
+        Busy { in_flight: inside.taken, capacity }
     }
 
     pub fn waiting(&self) -> u32 {
-        self.waiting.load(Ordering::Relaxed)
+        u32::try_from(self.inside.lock().waiting()).unwrap_or(u32::MAX)
+    }
+
+    fn places(&self) -> Places {
+        self.inside.lock().places.clone()
+    }
+
+    /// A place at once, or a turn to wait for.
+    fn enter_or_queue(&self, priority: Priority) -> Result<Option<Turn<'_>>, GateError> {
+        let mut inside = self.inside.lock();
+        if inside.has_room() {
+            inside.taken += 1;
+            return Ok(None);
+        }
+        let is_full = inside.waiting() >= usize::try_from(self.queue.length_max).unwrap_or(usize::MAX);
+        if is_full && !inside.displace(priority) {
+            return Err(GateError::QueueFull);
+        }
+        let (tell, answer) = oneshot::channel();
+        let number = inside.next;
+        inside.next += 1;
+        inside.queues[priority as usize].insert(number, tell);
+        Ok(Some(Turn { gate: self, priority, number, answer }))
+    }
+}
+
+impl Inside {
+    fn has_room(&self) -> bool {
+        let places = match &self.places {
+            Places::Fixed(places) => *places,
+            Places::Adaptive(limit) => limit.limit(),
+        };
+        self.taken < places
+    }
+
+    fn waiting(&self) -> usize {
+        self.queues.iter().map(BTreeMap::len).sum()
+    }
+
+    fn let_in(&mut self) {
+        while self.has_room() {
+            let Some((_, next)) = self.queues.iter_mut().rev().find_map(BTreeMap::pop_first) else { return };
+            if next.send(Ok(())).is_ok() {
+                self.taken += 1;
+            }
+        }
+    }
+
+    /// Sends away the last of the lowest priority that is below `priority`.
+    fn displace(&mut self, priority: Priority) -> bool {
+        let lower = &mut self.queues[..priority as usize];
+        let Some((_, last)) = lower.iter_mut().find_map(BTreeMap::pop_last) else { return false };
+        // Whoever waits for it takes itself out of the queue before it goes.
+        let _ = last.send(Err(GateError::Displaced));
+        true
     }
 }
 
 /// A stay in the queue; a client that vanishes while waiting leaves it too.
-struct Waiting<'a>(&'a AtomicU32);
-
-impl<'a> Waiting<'a> {
-    fn join(count: &'a AtomicU32, max: u32) -> Result<Self, GateError> {
-        count
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < max).then_some(n + 1))
-            .map(|_| Waiting(count))
-            .map_err(|_| GateError::QueueFull)
-    }
+struct Turn<'a> {
+    gate: &'a Gate,
+    priority: Priority,
+    number: u64,
+    answer: oneshot::Receiver<Answer>,
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let left = self.gate.inside.lock().queues[self.priority as usize].remove(&self.number);
+        // Answers are given under the lock: who is no longer queued has one, taken or not.
+        if left.is_none() && matches!(self.answer.try_recv(), Ok(Ok(()))) {
+            self.gate.leave();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
     use std::time::Duration;
 
     use super::*;
+    use Priority::{Batch, High, Normal};
 
     fn gate(places: u32, length_max: u32) -> Gate {
         let queue = Queue { length_max, timeout: Duration::from_secs(1) };
         Gate::new(NonZeroU32::new(places).unwrap(), queue)
+    }
+
+    /// Begins to wait.
+    macro_rules! wait {
+        ($waiting:expr) => {
+            tokio::select! {
+                biased;
+                _ = &mut $waiting => panic!("let in beyond its places"),
+                () = ready(()) => {}
+            }
+        };
     }
 
     /// Promise: never more in flight than places, the queue is bounded, and a place given back goes to
@@ -97,24 +228,103 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn bounds_places_and_queue() {
         let gate = gate(1, 1);
-        gate.enter().await.unwrap();
-        let mut second = Box::pin(gate.enter());
-        tokio::select! {
-            biased;
-            _ = &mut second => panic!("let in beyond its places"),
-            () = std::future::ready(()) => {}
-        }
-        assert_eq!(gate.enter().await, Err(GateError::QueueFull));
+        gate.enter(Normal).await.unwrap();
+        let mut second = Box::pin(gate.enter(Normal));
+        wait!(second);
+        assert_eq!(gate.enter(Normal).await, Err(GateError::QueueFull));
         gate.leave();
         assert_eq!(second.await, Ok(()));
+        assert_eq!(gate.busy(), Busy { in_flight: 1, capacity: 1 });
     }
 
     /// Promise: nobody waits longer than the queue's timeout, and who gave up no longer takes up the queue.
     #[tokio::test(start_paused = true)]
     async fn waits_no_longer_than_told() {
         let gate = gate(1, 1);
-        gate.enter().await.unwrap();
-        assert_eq!(gate.enter().await, Err(GateError::TimedOut));
+        gate.enter(Normal).await.unwrap();
+        assert_eq!(gate.enter(Normal).await, Err(GateError::TimedOut));
         assert_eq!(gate.waiting(), 0);
+    }
+
+    /// Promise: the higher priority is let in first, among equals who came first.
+    #[tokio::test(start_paused = true)]
+    async fn lets_the_higher_priority_in_first() {
+        let gate = gate(1, 8);
+        gate.enter(Normal).await.unwrap();
+        let order = Mutex::new(Vec::new());
+        let visits =
+            [(Batch, 0), (Normal, 1), (High, 2), (Normal, 3), (High, 4)].map(|(priority, number)| {
+                let (gate, order) = (&gate, &order);
+                async move {
+                    gate.enter(priority).await.unwrap();
+                    order.lock().push(number);
+                    gate.leave();
+                }
+            });
+        let [first, second, third, fourth, fifth] = visits;
+        let go = async { gate.leave() };
+        tokio::join!(biased; first, second, third, fourth, fifth, go);
+        assert_eq!(*order.lock(), [2, 4, 1, 3, 0]);
+        assert_eq!(gate.busy().in_flight, 0);
+    }
+
+    /// Promise: what is shed when the queue is full is of the lowest priority, and of that the last; nobody makes
+    /// room for an equal.
+    #[tokio::test(start_paused = true)]
+    async fn sheds_the_lowest_priority_first() {
+        let gate = gate(1, 3);
+        gate.enter(Normal).await.unwrap();
+        let mut first = Box::pin(gate.enter(Batch));
+        let mut second = Box::pin(gate.enter(Batch));
+        let mut third = Box::pin(gate.enter(Normal));
+        wait!(first);
+        wait!(second);
+        wait!(third);
+        assert_eq!(gate.enter(Batch).await, Err(GateError::QueueFull));
+        let mut high = Box::pin(gate.enter(High));
+        wait!(high);
+        assert_eq!(second.await, Err(GateError::Displaced));
+        let mut normal = Box::pin(gate.enter(Normal));
+        wait!(normal);
+        assert_eq!(first.await, Err(GateError::Displaced));
+        assert_eq!(gate.enter(Normal).await, Err(GateError::QueueFull), "a normal one displaces no other");
+        assert_eq!(gate.waiting(), 3);
+    }
+
+    /// Promise: a client that vanishes, waiting or already let in, takes no place along.
+    #[tokio::test(start_paused = true)]
+    async fn who_vanishes_gives_up_the_place() {
+        let gate = gate(1, 2);
+        gate.enter(Normal).await.unwrap();
+        let (mut waiting, mut let_in) = (Box::pin(gate.enter(Batch)), Box::pin(gate.enter(High)));
+        wait!(waiting);
+        wait!(let_in);
+        drop(waiting);
+        assert_eq!(gate.waiting(), 1);
+        gate.leave();
+        assert_eq!(gate.busy().in_flight, 1, "the place is another's, who does not know it yet");
+        drop(let_in);
+        assert_eq!(gate.busy().in_flight, 0);
+    }
+
+    /// Promise: a capacity that finds itself lets those in who wait when it has grown.
+    #[tokio::test(start_paused = true)]
+    async fn a_grown_capacity_lets_in_who_waits() {
+        let one = NonZeroU32::MIN;
+        let (max, queue) =
+            (NonZeroU32::new(64).unwrap(), Queue { length_max: 9, timeout: Duration::from_secs(1) });
+        let gate = Gate::of(Capacity::Adaptive { min: one, max }, queue, None).unwrap();
+        for _ in 0..gate.busy().capacity {
+            gate.enter(Normal).await.unwrap();
+        }
+        let mut waiting = Box::pin(gate.enter(Normal));
+        wait!(waiting);
+        for round in 1..50_u64 {
+            for _ in 0..10 {
+                let now = Moment::from_nanos(round * 200_000_000);
+                gate.answered(Moment::from_nanos(now.as_nanos() - 5_000_000), now);
+            }
+        }
+        assert_eq!(waiting.await, Ok(()));
     }
 }

@@ -16,8 +16,9 @@ pub mod server;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::engine::Busy;
 use crate::metrics::UpstreamMetrics;
-use crate::policy;
+use crate::policy::{self, Priority};
 use crate::time::Moment;
 
 use budget::Budget;
@@ -69,7 +70,7 @@ impl Upstream {
             rule: rule.clone(),
             servers,
             budget: Budget::new(rule.retry),
-            capacity: rule.capacity.most().map(|places| Gate::new(places, rule.queue)),
+            capacity: Gate::of(rule.capacity, rule.queue, before.and_then(|b| b.capacity.as_ref())),
         }
     }
 
@@ -87,10 +88,15 @@ impl Upstream {
             + self.servers.iter().map(|s| s.gate.waiting()).sum::<u32>()
     }
 
+    /// How busy it is against its capacity; `None` if that is not known.
+    pub fn busy(&self) -> Option<Busy> {
+        self.capacity.as_ref().map(Gate::busy)
+    }
+
     /// Waits for a place within the upstream's capacity.
-    pub async fn enter(self: &Arc<Self>) -> Result<Place, GateError> {
+    pub async fn enter(self: &Arc<Self>, priority: Priority) -> Result<Place, GateError> {
         if let Some(capacity) = &self.capacity {
-            capacity.enter().await?;
+            capacity.enter(priority).await?;
         }
         Ok(Place(Arc::clone(self)))
     }
@@ -100,10 +106,11 @@ impl Upstream {
         &self,
         tried: Option<&Arc<Server>>,
         worker: usize,
+        priority: Priority,
         now: Moment,
     ) -> Result<Lease, LeaseError> {
         let server = Arc::clone(balance::pick(&self.servers, tried, now).ok_or(LeaseError::NoHealthyServer)?);
-        server.gate.enter().await?;
+        server.gate.enter(priority).await?;
         server.begin_request();
         Ok(Lease { server, connection: None, worker })
     }
@@ -119,6 +126,15 @@ impl Upstream {
 /// One request's share of the upstream's capacity; given back on drop.
 #[derive(Debug)]
 pub struct Place(Arc<Upstream>);
+
+impl Place {
+    /// Learns how much the upstream bears from a request that was handed over at `began` and answered at `now`.
+    pub fn answered(&self, began: Moment, now: Moment) {
+        if let Some(capacity) = &self.0.capacity {
+            capacity.answered(began, now);
+        }
+    }
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
