@@ -10,7 +10,7 @@ use super::record::Record;
 use super::table::{Lent, Table, Wanted};
 use super::ticket::{Place, Places};
 use crate::facts::{Facts, Principal};
-use crate::limit::{Check, Rule};
+use crate::limit::{Check, Rule, Status};
 use crate::policy::{Over, TermsId};
 use crate::remedy::{Decision, Delay, LimitCheck, LimitDetail, Mode, Refusal, Usage, Verdict};
 use crate::time::Moment;
@@ -36,32 +36,27 @@ pub(super) fn decide(table: &Table, terms: Terms<'_>, facts: &Facts<'_>) -> (Dec
         return (Decision::default(), Places::new());
     }
     let network = table.asks_for_networks().then(|| asked.network(terms.binding, facts));
-    let Asked { principals, mut trials } = asked;
-    let wanted = Wanted { principals: &principals, last_if_known: network.is_some_and(|it| it.is_extra) };
+    // Where they are: they are too large to be moved.
+    let Asked { principals, trials } = &mut asked;
+    let principals = principals.as_slice();
+    let wanted = Wanted { principals, last_if_known: network.is_some_and(|it| it.is_extra) };
     let (verdict, places, details) = table.with(wanted, facts.at, |lent| {
         if let Some(network) = network {
-            held::ask_network(&mut trials, lent, network, &principals);
+            held::ask_network(trials, lent, network, principals);
         }
-        let records = records(&trials);
-        let known = cells(lent, records);
-        for at in 0..records {
-            lent.record(at).expect(trials.iter().filter(|trial| trial.record == at).count());
-        }
-        ask(&mut trials, lent, facts.at);
-        let verdict = verdict(&trials, terms.binding, facts);
-        let places = match verdict {
-            Verdict::Forward => charge(&trials, lent, &principals, facts.at),
-            Verdict::Refuse(_) | Verdict::Delay(_) => Places::new(),
-        };
-        held::hold(&trials, lent, network, &principals, facts.at);
+        let grown = ask(trials, lent, facts.at);
+        let verdict = verdict(trials, terms.binding, facts);
+        let places = settle(trials, lent, principals, verdict, facts.at);
+        held::hold(trials, lent, network, principals, facts.at);
         let wanted = terms.details || verdict != Verdict::Forward;
-        let details = if wanted { describe(&trials, lent, &principals, facts.at) } else { Box::default() };
-        if cells(lent, records) > known {
-            (0..records).for_each(|at| lent.record(at).forget_idle(facts.at));
+        let details = if wanted { describe(trials, principals) } else { Box::default() };
+        if grown {
+            (0..records(trials)).for_each(|at| lent.record(at).forget_idle(facts.at));
         }
         (verdict, places, details)
     });
-    (Decision { verdict, checks: trials.iter().map(Trial::outcome).collect(), details }, places)
+    let checks = asked.trials.iter().map(Trial::outcome).collect();
+    (Decision { verdict, checks, details }, places)
 }
 
 /// What would be decided now, with the numbers of every check as they are. Works on copies: nothing is charged, and
@@ -72,17 +67,16 @@ pub(super) fn foresee(table: &Table, terms: Terms<'_>, facts: &Facts<'_>) -> Dec
     asked.gather(terms, facts);
     let Asked { principals, mut trials } = asked;
     let mut records: Vec<Record> = principals.iter().map(|principal| table.copy(*principal)).collect();
-    let mut details = Vec::with_capacity(trials.len());
     for trial in &mut trials {
         let Some(record) = records.get_mut(trial.record) else { continue };
         let at = record.find(trial.slot, 0, trial.rule);
         trial.check = record.check(at, trial.rule, trial.cost, facts.at);
-        details.push(trial.detail(&principals, record.usage(at, trial.rule, facts.at)));
+        trial.status = record.status(at, trial.rule, facts.at);
     }
     Decision {
         verdict: verdict(&trials, terms.binding, facts),
         checks: trials.iter().map(Trial::outcome).collect(),
-        details: details.into(),
+        details: describe(&trials, &principals),
     }
 }
 
@@ -112,6 +106,8 @@ pub(super) struct Trial<'a> {
     /// Where the cell was when it was asked: there still, unless a cell was added after that.
     pub(super) at: usize,
     pub(super) check: Check,
+    /// How the cell stands after the decision.
+    pub(super) status: Status,
 }
 
 impl<'a> Asked<'a> {
@@ -135,6 +131,7 @@ impl<'a> Asked<'a> {
                     stands_in: false,
                     at: 0,
                     check: Check::Within,
+                    status: Status::default(),
                 });
             }
         }
@@ -166,7 +163,21 @@ impl Trial<'_> {
         LimitCheck { limit: self.limit.id, mode: self.mode, within: self.check.is_within() }
     }
 
-    fn detail(&self, principals: &[Principal], usage: Usage) -> LimitDetail {
+    /// What it holds until the request ends.
+    fn place(&self, principal: Principal, now: Moment) -> Place {
+        Place {
+            principal,
+            slot: self.slot,
+            rule: *self.rule,
+            cost: self.limit.cost,
+            reserved: self.cost,
+            since: now,
+        }
+    }
+
+    /// The status, for whoever is to be told.
+    fn detail(&self, principals: &[Principal]) -> LimitDetail {
+        let Status { limit, used, remaining, reset_after } = self.status;
         LimitDetail {
             limit: self.limit.id,
             terms: self.terms,
@@ -177,7 +188,7 @@ impl Trial<'_> {
                 Check::Over { retry_after } => retry_after,
             },
             within: self.check.is_within(),
-            usage,
+            usage: Usage { limit, used, remaining, reset_after },
         }
     }
 }
@@ -187,19 +198,23 @@ fn records(trials: &Trials<'_>) -> usize {
     trials.iter().map(|trial| trial.record + 1).max().unwrap_or(0)
 }
 
-fn cells(lent: &mut Lent<'_>, records: usize) -> usize {
-    (0..records).map(|at| lent.record(at).len()).sum()
-}
-
-fn ask(trials: &mut Trials<'_>, lent: &mut Lent<'_>, now: Moment) {
+/// Asks each limit for itself. Whether that took cells that there were not.
+fn ask(trials: &mut [Trial<'_>], lent: &mut Lent<'_>, now: Moment) -> bool {
+    let mut grown = false;
     // Both the limits and the cells of a record are mostly in the order in which they were configured.
     let mut next = 0;
-    for trial in trials {
-        let record = lent.record(trial.record);
-        trial.at = record.find(trial.slot, next, trial.rule);
-        next = trial.at + 1;
-        trial.check = record.check(trial.at, trial.rule, trial.cost, now);
+    for nth in 0..trials.len() {
+        let Trial { record: owner, slot, rule, cost, .. } = trials[nth];
+        let record = lent.record(owner);
+        record.expect(|| trials.iter().filter(|trial| trial.record == owner).count());
+        let known = record.len();
+        let at = record.find(slot, next, rule);
+        grown |= record.len() > known;
+        next = at + 1;
+        let trial = &mut trials[nth];
+        (trial.at, trial.check) = (at, record.check(at, rule, cost, now));
     }
+    grown
 }
 
 /// Refused by the enforced limit with the longest wait, the first of them in file order; delayed where every limit
@@ -225,38 +240,30 @@ fn verdict(trials: &Trials<'_>, binding: &Binding, facts: &Facts<'_>) -> Verdict
 }
 
 /// Charges an admitted request to every limit that it is within. That is all enforced ones, and those in shadow
-/// that would not have refused it.
-fn charge(trials: &Trials<'_>, lent: &mut Lent<'_>, principals: &[Principal], now: Moment) -> Places {
+/// that would not have refused it. Notes how all cells stand then, whether admitted or not.
+fn settle(
+    trials: &mut Trials<'_>,
+    lent: &mut Lent<'_>,
+    principals: &[Principal],
+    verdict: Verdict,
+    now: Moment,
+) -> Places {
     let mut places = Places::new();
-    for trial in trials.iter().filter(|trial| trial.check.is_within()) {
+    for trial in trials {
         let record = lent.record(trial.record);
-        let at = record.find(trial.slot, trial.at, trial.rule);
-        record.charge(at, trial.rule, trial.cost);
-        if trial.rule.is_held() {
-            places.push(Place {
-                principal: principals[trial.record],
-                slot: trial.slot,
-                rule: *trial.rule,
-                cost: trial.limit.cost,
-                reserved: trial.cost,
-                since: now,
-            });
+        trial.at = record.find(trial.slot, trial.at, trial.rule);
+        if verdict == Verdict::Forward && trial.check.is_within() {
+            record.charge(trial.at, trial.rule, trial.cost);
+            if trial.rule.is_held() {
+                places.push(trial.place(principals[trial.record], now));
+            }
         }
+        trial.status = record.status(trial.at, trial.rule, now);
     }
     places
 }
 
 /// The numbers of every check, as they are after the decision.
-fn describe(
-    trials: &Trials<'_>,
-    lent: &mut Lent<'_>,
-    principals: &[Principal],
-    now: Moment,
-) -> Box<[LimitDetail]> {
-    let detail = |trial: &Trial<'_>| {
-        let record = lent.record(trial.record);
-        let at = record.find(trial.slot, trial.at, trial.rule);
-        trial.detail(principals, record.usage(at, trial.rule, now))
-    };
-    trials.iter().map(detail).collect()
+fn describe(trials: &Trials<'_>, principals: &[Principal]) -> Box<[LimitDetail]> {
+    trials.iter().map(|trial| trial.detail(principals)).collect()
 }

@@ -3,7 +3,6 @@
 use super::names::SlotKey;
 use super::ticket::Place;
 use crate::limit::{Cell, Check, Rule, Status, allocated};
-use crate::remedy::Usage;
 use crate::time::Moment;
 
 /// The cells of one principal.
@@ -132,13 +131,15 @@ impl Record {
     }
 
     /// Makes room for so many cells at once, in a record that has none yet.
-    pub(super) fn expect(&mut self, cells: usize) {
-        if cells > 1
-            && let Cells::Many(slots) = &mut self.cells
+    pub(super) fn expect(&mut self, cells: impl FnOnce() -> usize) {
+        if let Cells::Many(slots) = &mut self.cells
             && slots.capacity() == 0
         {
-            slots.reserve_exact(cells);
-            self.count(0, self.cells.block_bytes());
+            let cells = cells();
+            if cells > 1 {
+                slots.reserve_exact(cells);
+                self.count(0, self.cells.block_bytes());
+            }
         }
     }
 
@@ -192,12 +193,6 @@ impl Record {
     /// How the cell at a place stands.
     pub(super) fn status(&mut self, at: usize, rule: &Rule, now: Moment) -> Status {
         self.with_cell(at, |cell| cell.status(rule, now))
-    }
-
-    /// The same, for whoever is to be told.
-    pub(super) fn usage(&mut self, at: usize, rule: &Rule, now: Moment) -> Usage {
-        let Status { limit, used, remaining, reset_after } = self.status(at, rule, now);
-        Usage { limit, used, remaining, reset_after }
     }
 
     /// Ends a request in one of the cells that count it as in flight; it has spent so much.

@@ -94,7 +94,7 @@ impl Check {
 }
 
 /// How a cell stands, for people and for `RateLimit` fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     /// N; of paced limits the burst, and of concurrency the places.
     pub limit: u64,

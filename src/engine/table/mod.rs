@@ -31,7 +31,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ahash::RandomState;
 use parking_lot::{Mutex, MutexGuard};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::StateStats;
 use super::record::Record;
@@ -228,6 +228,13 @@ impl Table {
 
     fn lend<'a>(&'a self, wanted: Wanted<'a>, now: Moment) -> Lent<'a> {
         let Wanted { principals, last_if_known } = wanted;
+        // Most decisions are about one alone, which takes less.
+        if let [one] = principals
+            && *one != Principal::EVERYONE
+            && !last_if_known
+        {
+            return self.lend_one(principals, *one, now);
+        }
         let hashes: SmallVec<[u64; 4]> = principals.iter().map(|p| self.hasher.hash_one(p)).collect();
         let inside = principals.iter().zip(&hashes).filter(|(p, _)| **p != Principal::EVERYONE);
         let mut numbers: SmallVec<[usize; 4]> = inside.map(|(_, hash)| self.shard_of(*hash)).collect();
@@ -253,6 +260,15 @@ impl Table {
         let places: SmallVec<[Place; 4]> = principals.iter().zip(hashes).enumerate().map(place).collect();
         let everyone = principals.contains(&Principal::EVERYONE).then(|| self.everyone.lock());
         Lent { table: self, principals, shards, places, everyone, now }
+    }
+
+    fn lend_one<'a>(&'a self, principals: &'a [Principal], one: Principal, now: Moment) -> Lent<'a> {
+        let hash = self.hasher.hash_one(one);
+        let number = self.shard_of(hash);
+        let mut shard = self.shards[number].lock();
+        let place = Place::At { locked: 0, at: shard.visit(one, hash) };
+        let shards = smallvec![Locked { number, shard }];
+        Lent { table: self, principals, shards, places: smallvec![place], everyone: None, now }
     }
 
     fn trim(&self, shard: &mut Shard, now: Moment) {

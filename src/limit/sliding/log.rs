@@ -162,12 +162,16 @@ impl<W: Word> Log<W> {
 
     /// Moves to `at`, never backwards, and forgets what is back.
     pub(super) fn advance(&mut self, at: u64) {
+        if at <= self.seen {
+            // Nothing that is back is kept: a decision asks more than once.
+            return;
+        }
         if self.used() == 0 {
-            self.seen = self.seen.max(at);
+            self.seen = at;
             return;
         }
         let (grain, newest) = (self.grain(), self.newest_tick());
-        self.seen = self.seen.max(at);
+        self.seen = at;
         if newest * grain + self.window <= self.seen {
             self.clear();
             return;
