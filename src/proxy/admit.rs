@@ -3,10 +3,10 @@
 use super::exchange::Exchange;
 use super::refusal::fields::RateLimitFields;
 use super::refusal::jitter::Jitter;
-use super::refusal::{Refused, Told};
+use super::refusal::{Over, Told};
 use super::respond::Notice;
 use super::serve::Stop;
-use super::{delay, notices, recent};
+use super::{delay, recent};
 use crate::engine::Ticket;
 use crate::facts::Facts;
 use crate::metrics::RequestDecision;
@@ -31,11 +31,11 @@ pub(super) async fn admit(exchange: &mut Exchange, facts: Facts<'_>) -> Result<(
             }
             Ok(())
         }
-        Verdict::Refuse(refusal) => Err(refuse(exchange, &facts, refusal, &decision)),
+        Verdict::Refuse(refusal) => Err(refuse(exchange, &facts, refusal, decision)),
         // A delay is a refusal where the request cannot wait.
         Verdict::Delay(Delay { limit, wait }) => {
             let refusal = Refusal { limit, retry_after: Some(wait) };
-            Err(refuse(exchange, &facts, refusal, &decision))
+            Err(refuse(exchange, &facts, refusal, decision))
         }
     }
 }
@@ -57,24 +57,18 @@ fn tell(exchange: &mut Exchange, decision: &Decision) {
     exchange.rate_limit = fields.map(Box::new);
 }
 
-fn refuse(exchange: &mut Exchange, facts: &Facts<'_>, refusal: Refusal, decision: &Decision) -> Stop {
-    recent::remember(exchange, facts, refusal, decision);
-    let at = usize::from(refusal.limit.0);
+fn refuse(exchange: &mut Exchange, facts: &Facts<'_>, refusal: Refusal, decision: Decision) -> Stop {
+    recent::remember(exchange, facts, refusal, &decision);
+    let limit = refusal.limit;
     let live = &exchange.live;
     if let Some(record) = &mut exchange.record {
-        record.limit = live.limit_names.get(at).cloned();
+        record.limit = live.limit_names.get(usize::from(limit.0)).cloned();
     }
     let responses = &live.policy.responses;
     let told = Told {
         fields: responses.rate_limit_fields != Wanted::Never,
         legacy: responses.legacy_rate_limit_fields,
     };
-    let notice = match live.limit_texts.get(at) {
-        Some(limit) => {
-            Notice::refusal(Refused::new(limit, &live.limit_texts, &decision.details, told, Jitter::random()))
-        }
-        // The decision and the texts come from one policy, so there is one for each limit.
-        None => notices::internal(),
-    };
-    Stop { decision: RequestDecision::Refused, notice }
+    let over = Over { limit, details: decision.details, told, jitter: Jitter::random() };
+    Stop { decision: RequestDecision::Refused, notice: Notice::refusal(over) }
 }

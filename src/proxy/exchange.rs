@@ -111,8 +111,11 @@ impl Exchange {
         self.decision = decision;
         self.origin = Origin::Weir;
         self.completed = true;
-        let mut response = notice.respond(&self.audience, self.live.cors.as_ref(), &self.request_id);
-        if let Some(fields) = &self.rate_limit {
+        let live = &self.live;
+        // Moved, as nobody asks for it again: a copy would cost an allocation.
+        let id = std::mem::replace(&mut self.request_id, HeaderValue::from_static(""));
+        let mut response = notice.respond(&self.audience, live.cors.as_ref(), &live.limit_texts, id);
+        if let Some(fields) = self.rate_limit.take() {
             fields.write(response.headers_mut());
         }
         self.status = response.status();

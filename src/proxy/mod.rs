@@ -132,7 +132,7 @@ pub struct Live {
     /// By limit, for the access log.
     pub limit_names: Vec<Arc<str>>,
     /// By limit, for whoever meets it.
-    pub limit_texts: Vec<Arc<LimitTexts>>,
+    pub limit_texts: Vec<LimitTexts>,
     pub cors: Option<CorsFields>,
     /// Requests that wait for a limit.
     lines: Lines,

@@ -332,7 +332,7 @@ fn answered(mut exchange: Box<Exchange>, answer: Answer) -> Response<ResponseBod
     }
     exchange.answered_by_app(parts.status);
     headers::strip_hop_by_hop(&mut parts.headers);
-    finish_head(&mut parts.headers, &exchange);
+    finish_head(&mut parts.headers, &mut exchange);
     parts.version = Version::HTTP_11;
     let (policy, route) = (&exchange.live.policy, exchange.route.map(|id| exchange.live.policy.route(id)));
     let streams = route.is_some_and(|r| r.stream) || is_event_stream(&parts.headers);
@@ -362,7 +362,7 @@ fn switched(mut exchange: Box<Exchange>, answer: Answer, client: OnUpgrade) -> R
     let (mut parts, _) = response.into_parts();
     let hop = headers::strip_hop_by_hop(&mut parts.headers);
     headers::write_hop_by_hop(&mut parts.headers, hop);
-    finish_head(&mut parts.headers, &exchange);
+    finish_head(&mut parts.headers, &mut exchange);
     tokio::spawn(upgrade::tunnel(client, app, exchange, lease));
     Response::from_parts(parts, ResponseBody::own(Default::default()))
 }
@@ -375,8 +375,8 @@ fn announced_length(parts: &response::Parts) -> Option<u64> {
     parts.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok().filter(|length| *length > 0)
 }
 
-fn finish_head(headers: &mut HeaderMap, exchange: &Exchange) {
-    if let Some(fields) = &exchange.rate_limit {
+fn finish_head(headers: &mut HeaderMap, exchange: &mut Exchange) {
+    if let Some(fields) = exchange.rate_limit.take() {
         fields.write(headers);
     }
     headers.entry(X_REQUEST_ID).or_insert_with(|| exchange.request_id.clone());

@@ -1,7 +1,5 @@
 //! `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-11), and the older `X-RateLimit-*`.
 
-use std::sync::Arc;
-
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
@@ -45,12 +43,7 @@ struct Member<'a> {
 
 impl RateLimitFields {
     /// Of every limit that is enforced; `None` where none is.
-    pub fn of(
-        texts: &[Arc<LimitTexts>],
-        details: &[LimitDetail],
-        legacy: bool,
-        jitter: Jitter,
-    ) -> Option<Self> {
+    pub fn of(texts: &[LimitTexts], details: &[LimitDetail], legacy: bool, jitter: Jitter) -> Option<Self> {
         let mut members: SmallVec<[Member<'_>; 4]> = SmallVec::new();
         for detail in details.iter().filter(|detail| detail.mode == Mode::Enforce) {
             let Some(texts) = texts.get(usize::from(detail.limit.0)) else { continue };
@@ -73,18 +66,18 @@ impl RateLimitFields {
 
     /// Adds the fields. What the app says of limits of its own stays: these are further members of its lists, and of
     /// the older fields, which have no lists, the app's are kept.
-    pub fn write(&self, headers: &mut HeaderMap) {
-        headers.append(RATELIMIT_POLICY, self.policy.clone());
-        headers.append(RATELIMIT, self.available.clone());
-        let Some(legacy) = &self.legacy else { return };
+    pub fn write(self, headers: &mut HeaderMap) {
+        headers.append(RATELIMIT_POLICY, self.policy);
+        headers.append(RATELIMIT, self.available);
+        let Some(legacy) = self.legacy else { return };
         let theirs = [X_RATELIMIT_LIMIT, X_RATELIMIT_REMAINING, X_RATELIMIT_RESET];
         if theirs.iter().any(|name| headers.contains_key(name)) {
             return;
         }
-        headers.insert(X_RATELIMIT_LIMIT, HeaderValue::from(legacy.limit));
-        headers.insert(X_RATELIMIT_REMAINING, HeaderValue::from(legacy.remaining));
+        headers.insert(X_RATELIMIT_LIMIT, number_value(legacy.limit));
+        headers.insert(X_RATELIMIT_REMAINING, number_value(legacy.remaining));
         if let Some(reset) = legacy.reset {
-            headers.insert(X_RATELIMIT_RESET, HeaderValue::from(reset));
+            headers.insert(X_RATELIMIT_RESET, number_value(reset));
         }
     }
 }
@@ -100,6 +93,12 @@ impl<'a> Member<'a> {
             available: texts.in_field_units(detail.usage.remaining),
             seconds: time.map(|time| whole_seconds_up(texts.estimate(detail, time, jitter))),
         }
+    }
+
+    /// Bytes of its member of `RateLimit`.
+    fn available_len(&self) -> usize {
+        let parameter = |number| b";r=".len() + decimal_len(number);
+        self.texts.sf_name.len() + parameter(self.available) + self.seconds.map_or(0, parameter)
     }
 
     /// Over rather than within, then for longer, then with less of its quota left.
@@ -119,19 +118,24 @@ fn policy(members: &[Member<'_>]) -> Option<HeaderValue> {
     if let [one] = members {
         return Some(one.numbers.policy.clone());
     }
-    let mut list = Vec::with_capacity(members.iter().map(|m| m.numbers.policy.len() + 1).sum());
+    let commas = members.len().saturating_sub(1);
+    let mut list = Vec::with_capacity(members.iter().map(|m| m.numbers.policy.len()).sum::<usize>() + commas);
     for member in members {
-        separate(&mut list);
+        if !list.is_empty() {
+            list.push(b',');
+        }
         list.extend_from_slice(member.numbers.policy.as_bytes());
     }
     HeaderValue::try_from(list).ok()
 }
 
 fn available(members: &[Member<'_>]) -> Option<HeaderValue> {
-    // Two numbers of at most twenty digits, their names and a comma.
-    let mut list = Vec::with_capacity(members.iter().map(|m| m.texts.sf_name.len() + 48).sum());
+    let commas = members.len().saturating_sub(1);
+    let mut list = Vec::with_capacity(members.iter().map(Member::available_len).sum::<usize>() + commas);
     for member in members {
-        separate(&mut list);
+        if !list.is_empty() {
+            list.push(b',');
+        }
         list.extend_from_slice(member.texts.sf_name.as_bytes());
         list.extend_from_slice(b";r=");
         push_number(&mut list, member.available);
@@ -143,21 +147,44 @@ fn available(members: &[Member<'_>]) -> Option<HeaderValue> {
     HeaderValue::try_from(list).ok()
 }
 
-fn separate(list: &mut Vec<u8>) {
-    if !list.is_empty() {
-        list.push(b',');
-    }
+/// A number as the value of a field.
+pub(in crate::proxy) fn number_value(number: u64) -> HeaderValue {
+    let mut digits = Vec::with_capacity(decimal_len(number));
+    push_number(&mut digits, number);
+    // Digits are what any field can hold.
+    HeaderValue::try_from(digits).unwrap_or(HeaderValue::from_static("0"))
 }
 
 /// In decimal, without the machinery of formatting.
 pub(in crate::proxy) fn push_number(out: &mut Vec<u8>, mut number: u64) {
-    let start = out.len();
-    loop {
-        out.push(b'0' + u8::try_from(number % 10).unwrap_or(0));
+    let digits = decimal_len(number);
+    out.resize(out.len() + digits, b'0');
+    for digit in out.iter_mut().rev().take(digits) {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
         number /= 10;
-        if number == 0 {
-            break;
+    }
+}
+
+/// How many digits a number has in decimal.
+///
+/// Buffers are made as long as what they will hold: of one with room to spare, `bytes` makes a shared buffer, which takes
+/// another allocation.
+pub(in crate::proxy) fn decimal_len(number: u64) -> usize {
+    number.checked_ilog10().map_or(1, |log| log as usize + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Promise: numbers are told as they are, from the least to the largest.
+    #[test]
+    fn numbers_are_told_in_decimal() {
+        for (number, digits) in
+            [(0, "0"), (7, "7"), (10, "10"), (1_000_305, "1000305"), (u64::MAX, "18446744073709551615")]
+        {
+            assert_eq!(number_value(number), digits);
+            assert_eq!(decimal_len(number), digits.len());
         }
     }
-    out[start..].reverse();
 }

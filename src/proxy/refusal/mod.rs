@@ -8,28 +8,24 @@ pub mod jitter;
 pub mod texts;
 mod words;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use crate::policy::TermsId;
+use crate::policy::LimitId;
 use crate::remedy::{LimitDetail, Mode};
 use fields::RateLimitFields;
 use jitter::Jitter;
 use texts::{LimitTexts, Numbers};
 
-/// One request that is refused because of its limits.
+/// A request that is over its limits, before that is put into words.
 #[derive(Debug)]
-pub struct Refused {
+pub struct Over {
     /// The limit that asks for the longest wait.
-    limit: Arc<LimitTexts>,
-    /// Whose numbers it had.
-    terms: TermsId,
-    /// The others that are over, in file order.
-    others: SmallVec<[Arc<LimitTexts>; 2]>,
-    pub retry_after: Option<Duration>,
-    pub fields: Option<RateLimitFields>,
+    pub limit: LimitId,
+    pub details: Box<[LimitDetail]>,
+    pub told: Told,
+    pub jitter: Jitter,
 }
 
 /// What of `[responses]` a refusal heeds.
@@ -39,54 +35,54 @@ pub struct Told {
     pub legacy: bool,
 }
 
-impl Refused {
-    /// The refusal by everything that is enforced and over, `limit` first.
-    pub fn new(
-        limit: &Arc<LimitTexts>,
-        texts: &[Arc<LimitTexts>],
-        details: &[LimitDetail],
-        told: Told,
-        jitter: Jitter,
-    ) -> Self {
-        let over = || details.iter().filter(|detail| detail.mode == Mode::Enforce && !detail.within);
+/// The same in the words of its limits.
+#[derive(Debug)]
+pub struct Refused<'a> {
+    pub limit: &'a LimitTexts,
+    /// What the limit allows this client.
+    pub numbers: &'a Numbers,
+    /// The others that are over, in file order.
+    others: SmallVec<[&'a LimitTexts; 2]>,
+    pub retry_after: Option<Duration>,
+}
+
+impl Over {
+    /// `texts` are those of the policy that decided: there is one for each limit.
+    pub fn in_words<'a>(&self, texts: &'a [LimitTexts]) -> Option<Refused<'a>> {
+        let limit = texts.get(usize::from(self.limit.0))?;
+        let over = || self.details.iter().filter(|detail| detail.mode == Mode::Enforce && !detail.within);
         let of_limit = over().filter(|detail| detail.limit == limit.id());
         let strictest = of_limit.max_by_key(|detail| detail.retry_after);
-        let mut others: SmallVec<[Arc<LimitTexts>; 2]> = SmallVec::new();
+        let mut others: SmallVec<[&LimitTexts; 2]> = SmallVec::new();
         let mut retry_after = None;
         for detail in over() {
             let Some(its) = texts.get(usize::from(detail.limit.0)) else { continue };
-            let wait = detail.retry_after.map(|wait| its.estimate(detail, wait, jitter));
+            let wait = detail.retry_after.map(|wait| its.estimate(detail, wait, self.jitter));
             retry_after = retry_after.max(wait);
             if its.id() != limit.id() && others.last().is_none_or(|last| last.id() != its.id()) {
-                others.push(Arc::clone(its));
+                others.push(its);
             }
         }
-        Refused {
-            limit: Arc::clone(limit),
-            terms: strictest.map(|detail| detail.terms).unwrap_or_default(),
-            others,
-            retry_after,
-            fields: told.fields.then(|| RateLimitFields::of(texts, details, told.legacy, jitter)).flatten(),
-        }
+        let terms = strictest.map(|detail| detail.terms).unwrap_or_default();
+        Some(Refused { limit, numbers: limit.numbers(terms), others, retry_after })
     }
 
-    pub fn limit(&self) -> &LimitTexts {
-        &self.limit
+    /// The fields about limits, where they are wanted.
+    pub fn fields(&self, texts: &[LimitTexts]) -> Option<RateLimitFields> {
+        let Told { fields, legacy } = self.told;
+        if fields { RateLimitFields::of(texts, &self.details, legacy, self.jitter) } else { None }
     }
+}
 
-    /// What the limit allows this client.
-    pub fn numbers(&self) -> &Numbers {
-        self.limit.numbers(self.terms)
-    }
-
+impl Refused<'_> {
     /// The problem details object up to the members that differ from one answer to the next, without its closing
-    /// brace, and with room for `more` bytes.
+    /// brace, and with room for exactly `more` bytes.
     pub fn problem(&self, more: usize) -> Vec<u8> {
-        let (limit, numbers) = (&self.limit.problem, self.numbers());
+        let (limit, numbers) = (&self.limit.problem, self.numbers);
         let others: usize = self.others.iter().map(|other| other.problem.name.len() + 1).sum();
-        let fixed = limit.before_detail.len() + limit.after_detail.len() + limit.name.len();
-        let mut body =
-            Vec::with_capacity(fixed + numbers.detail_json.len() + numbers.quota_json.len() + others + more);
+        let fixed = limit.before_detail.len() + limit.after_detail.len() + limit.name.len() + 1;
+        let words = numbers.detail_json.len() + numbers.quota_json.len();
+        let mut body = Vec::with_capacity(fixed + words + others + more);
         for part in [&limit.before_detail, &numbers.detail_json, &limit.after_detail, &limit.name] {
             body.extend_from_slice(part.as_bytes());
         }

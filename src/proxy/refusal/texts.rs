@@ -1,7 +1,6 @@
 //! All that weir says of one limit, written once per policy.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -78,9 +77,9 @@ enum Unit {
 
 impl LimitTexts {
     /// The texts of every limit of a policy, by id.
-    pub fn of(policy: &Policy) -> Vec<Arc<LimitTexts>> {
+    pub fn of(policy: &Policy) -> Vec<LimitTexts> {
         let ids = (0..=u16::MAX).map(LimitId);
-        ids.zip(&policy.limits).map(|(id, limit)| Arc::new(LimitTexts::new(policy, id, limit))).collect()
+        ids.zip(&policy.limits).map(|(id, limit)| LimitTexts::new(policy, id, limit)).collect()
     }
 
     fn new(policy: &Policy, id: LimitId, limit: &Limit) -> Self {

@@ -16,9 +16,9 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::headers::X_REQUEST_ID;
-use super::refusal::Refused;
-use super::refusal::fields::push_number;
-use super::refusal::texts::{OVER_LIMIT, whole_seconds_up};
+use super::refusal::fields::{decimal_len, number_value, push_number};
+use super::refusal::texts::{LimitTexts, OVER_LIMIT, whole_seconds_up};
+use super::refusal::{Over, Refused};
 use super::response_body::ResponseBody;
 use audience::{Audience, Form};
 use cors::CorsFields;
@@ -27,8 +27,8 @@ const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
-/// `retry_after_seconds` and `request_id`, with the longest id that is taken over.
-const VARYING_BYTES_MAX: usize = 200;
+/// The fields of a refusal, those that hyper and CORS add included: more than `http` makes room for by itself.
+const FIELDS_EXPECTED: usize = 12;
 
 /// What weir has to say itself.
 #[derive(Debug)]
@@ -40,23 +40,20 @@ pub struct Notice {
     error: &'static str,
     retry_after: Option<Duration>,
     /// The limits that are over.
-    refused: Option<Box<Refused>>,
+    over: Option<Over>,
     /// Nothing more can be read from this connection.
     close: bool,
 }
 
 impl Notice {
     pub fn new(status: StatusCode, error: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Notice { status, detail: detail.into(), error, retry_after: None, refused: None, close: false }
+        Notice { status, detail: detail.into(), error, retry_after: None, over: None, close: false }
     }
 
     /// The refusal of a request that is over a limit.
-    pub fn refusal(refused: Refused) -> Self {
-        Notice {
-            retry_after: refused.retry_after,
-            refused: Some(Box::new(refused)),
-            ..Notice::new(StatusCode::TOO_MANY_REQUESTS, OVER_LIMIT, "")
-        }
+    pub fn refusal(over: Over) -> Self {
+        let detail = "The request is over a limit.";
+        Notice { over: Some(over), ..Notice::new(StatusCode::TOO_MANY_REQUESTS, OVER_LIMIT, detail) }
     }
 
     pub fn closing(self) -> Self {
@@ -67,34 +64,37 @@ impl Notice {
         Notice { retry_after: wait, ..self }
     }
 
-    /// The response for a client, as it reads best.
+    /// The response for a client, as it reads best. `texts` are those of the policy in force.
     pub fn respond(
         &self,
         audience: &Audience,
         cors: Option<&CorsFields>,
-        request_id: &HeaderValue,
+        texts: &[LimitTexts],
+        request_id: HeaderValue,
     ) -> Response<ResponseBody> {
+        let said = Worded::new(self, texts);
         let id = request_id.to_str().unwrap_or("unknown");
         let (status, content_type, body) = match audience.form {
-            Form::Html => (self.status, HTML, page::page(self, id)),
-            Form::Json => (self.status, PROBLEM_JSON, self.problem(id)),
+            Form::Html => (self.status, HTML, page::page(&said, id)),
+            Form::Json => (self.status, PROBLEM_JSON, said.problem(id)),
             Form::Grpc(content_type) => (StatusCode::OK, HeaderValue::from_static(content_type), Vec::new()),
         };
         let mut response = Response::new(ResponseBody::own(Bytes::from(body)));
         *response.status_mut() = status;
         let headers = response.headers_mut();
+        headers.reserve(FIELDS_EXPECTED);
         headers.insert(header::CONTENT_TYPE, content_type);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(PROXY_STATUS, self.proxy_status());
-        headers.insert(X_REQUEST_ID, request_id.clone());
-        if let Some(wait) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds_up(wait)));
+        headers.insert(X_REQUEST_ID, request_id);
+        if let Some(wait) = said.retry_after() {
+            headers.insert(header::RETRY_AFTER, number_value(whole_seconds_up(wait)));
         }
-        if let Some(fields) = self.refused.as_ref().and_then(|refused| refused.fields.as_ref()) {
+        if let Some(fields) = self.over.as_ref().and_then(|over| over.fields(texts)) {
             fields.write(headers);
         }
         if matches!(audience.form, Form::Grpc(_)) {
-            grpc::write(headers, self.status, self.refused.is_some(), self.detail(), self.retry_after);
+            grpc::write(headers, self.status, said.refused.is_some(), said.detail(), said.retry_after());
         }
         if let Some(cors) = cors {
             cors.write(audience.origin.as_ref(), headers);
@@ -115,26 +115,6 @@ impl Notice {
 
     fn title(&self) -> &'static str {
         self.status.canonical_reason().unwrap_or("Error")
-    }
-
-    fn detail(&self) -> &str {
-        self.refused.as_ref().map_or(&self.detail, |refused| &refused.numbers().detail)
-    }
-
-    fn problem(&self, request_id: &str) -> Vec<u8> {
-        let mut body = match &self.refused {
-            Some(refused) => refused.problem(VARYING_BYTES_MAX),
-            None => self.error_problem(),
-        };
-        // What differs from one answer to the next: a number and an id that is plain by construction.
-        if let Some(wait) = self.retry_after {
-            body.extend_from_slice(b",\"retry_after_seconds\":");
-            push_number(&mut body, whole_seconds_up(wait));
-        }
-        body.extend_from_slice(b",\"request_id\":\"");
-        body.extend_from_slice(request_id.as_bytes());
-        body.extend_from_slice(b"\"}");
-        body
     }
 
     /// The problem details of an error, without the closing brace; `answered_by` and below are weir's own.
@@ -163,6 +143,46 @@ impl Notice {
     }
 }
 
+/// A notice with the words of the limits that it is about.
+struct Worded<'a> {
+    notice: &'a Notice,
+    refused: Option<Refused<'a>>,
+}
+
+impl<'a> Worded<'a> {
+    fn new(notice: &'a Notice, texts: &'a [LimitTexts]) -> Self {
+        Worded { notice, refused: notice.over.as_ref().and_then(|over| over.in_words(texts)) }
+    }
+
+    fn detail(&self) -> &str {
+        self.refused.as_ref().map_or(&self.notice.detail, |refused| &refused.numbers.detail)
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.refused.as_ref().map_or(self.notice.retry_after, |refused| refused.retry_after)
+    }
+
+    fn problem(&self, request_id: &str) -> Vec<u8> {
+        const WAIT: &[u8] = b",\"retry_after_seconds\":";
+        const ID: &[u8] = b",\"request_id\":\"";
+        // What differs from one answer to the next: a number and an id that is plain by construction.
+        let wait = self.retry_after().map(whole_seconds_up);
+        let more = wait.map_or(0, |wait| WAIT.len() + decimal_len(wait)) + ID.len() + request_id.len() + 2;
+        let mut body = match &self.refused {
+            Some(refused) => refused.problem(more),
+            None => self.notice.error_problem(),
+        };
+        if let Some(wait) = wait {
+            body.extend_from_slice(WAIT);
+            push_number(&mut body, wait);
+        }
+        body.extend_from_slice(ID);
+        body.extend_from_slice(request_id.as_bytes());
+        body.extend_from_slice(b"\"}");
+        body
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,7 +194,7 @@ mod tests {
     /// Promise: nothing that a client sent can become markup in the page.
     #[test]
     fn page_escapes() {
-        let page = String::from_utf8(page::page(&notice(), "id")).unwrap();
+        let page = String::from_utf8(page::page(&Worded::new(&notice(), &[]), "id")).unwrap();
         assert!(page.contains("&lt;script&gt; &amp; &quot;quotes&quot;"));
         assert!(!page.contains("<script>"));
     }
@@ -183,7 +203,8 @@ mod tests {
     /// was weir that answered.
     #[test]
     fn problem_has_its_members() {
-        let problem: serde_json::Value = serde_json::from_slice(&notice().problem("01ABC")).unwrap();
+        let problem: serde_json::Value =
+            serde_json::from_slice(&Worded::new(&notice(), &[]).problem("01ABC")).unwrap();
         assert_eq!(problem["type"], "about:blank");
         assert_eq!(problem["status"], 400);
         assert_eq!(problem["title"], "Bad Request");

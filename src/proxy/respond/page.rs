@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use super::Notice;
+use super::Worded;
 use crate::proxy::refusal::texts::whole_seconds_up;
 
 /// The whole page.
-pub(super) fn page(notice: &Notice, request_id: &str) -> Vec<u8> {
+pub(super) fn page(said: &Worded<'_>, request_id: &str) -> Vec<u8> {
     let mut page = String::with_capacity(1024);
-    let (status, title) = (notice.status.as_u16(), notice.title());
+    let (status, title) = (said.notice.status.as_u16(), said.notice.title());
     // Writing to a string cannot fail.
     let _ = write!(
         page,
@@ -20,13 +20,13 @@ pub(super) fn page(notice: &Notice, request_id: &str) -> Vec<u8> {
          blockquote{{margin:1em 0;padding-left:1em;border-left:3px solid #ccc}}\
          @media(prefers-color-scheme:dark){{body{{color:#ddd;background:#181818}}}}</style>\
          <h1>{title}</h1><p>{}</p>",
-        escape(notice.detail())
+        escape(said.detail())
     );
-    if let Some(wait) = notice.retry_after {
+    if let Some(wait) = said.retry_after() {
         let _ = write!(page, "<p>Please try again in {} s.</p>", whole_seconds_up(wait));
     }
-    if let Some(refused) = &notice.refused {
-        let limit = refused.limit();
+    if let Some(refused) = &said.refused {
+        let limit = refused.limit;
         let _ = write!(
             page,
             "<p>The limit is “{}”, under the clause “{}” of the acceptable use policy:</p>\
