@@ -125,8 +125,9 @@ impl State {
     /// Clients that ask until they are refused, and then once more, when all the others have been there.
     fn offenders(&self, clients: u32) {
         for client in 0..clients {
-            let admitted = (0..11).filter(|&at| self.admits(client, at)).count();
-            assert_eq!(admitted, 10);
+            // One that a network stands for may get less than its limit, never more.
+            let admitted = (0..11).take_while(|&at| self.admits(client, at)).count();
+            assert!((1..=10).contains(&admitted), "{admitted} admitted");
         }
         let more = (0..clients).filter(|&client| self.admits(client, 20)).count();
         assert_eq!(more, 0, "offenders got more than their limit");
