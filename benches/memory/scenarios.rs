@@ -58,6 +58,7 @@ pub(crate) fn main() {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "how long a scenario took is for whoever reads the table")]
 fn run((name, memory_bytes, play): Scenario) {
     let state = State::new(memory_bytes);
     let (before, start) = (resident(), Instant::now());
