@@ -149,7 +149,7 @@ pub fn time_text(time: Duration) -> String {
     }
 }
 
-/// A size as [`bytes`] reads it, in the largest unit that leaves no fraction.
+/// A size as [`bytes()`] reads it, in the largest unit that leaves no fraction.
 pub fn bytes_text(bytes: u64) -> String {
     let fits = |unit: &&(&str, u64)| bytes != 0 && bytes.is_multiple_of(unit.1);
     let (name, unit) = BYTE_UNITS.iter().filter(fits).max_by_key(|(_, unit)| *unit).unwrap_or(&("B", 1));

@@ -32,7 +32,7 @@ pub(super) enum Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Charged {
     pub(super) principal: Principal,
-    /// Its own, where it is an account or holds one. Else the request's account's, see [`Terms`].
+    /// Its own, where it is an account or holds one. Else the request's account's: see `Rules::terms_of`.
     pub(super) terms: Option<TermsId>,
 }
 
