@@ -140,7 +140,7 @@ impl Conduct {
             let is_led = matches!(origin, Origin::Own(_));
             add(&mut week.led_assets, is_led);
             // A broken page asks for assets that are missing, and says that it does.
-            if (400..500).contains(&answer.status) && !is_led {
+            if (400..500).contains(&answer.status) && origin == Origin::None {
                 add(&mut week.failed, true);
                 let trail = self.trail.get_or_insert_default();
                 add(&mut week.failed_distinct, trail.failed.insert(sight.target));

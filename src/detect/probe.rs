@@ -27,7 +27,7 @@ fn misses(seen: &Seen<'_>) -> Option<Suspicion> {
     let week = &seen.week;
     let met = week.failed >= 3
         && is_over(week.failed, 30, week.pages)
-        && week.led_assets < week.pages.max(week.failed)
+        && week.assets < week.pages.max(week.failed)
         && (week.failed_distinct >= 2 || week.failed >= 8);
     Suspicion::when(
         met,
