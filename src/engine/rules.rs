@@ -10,6 +10,9 @@ use crate::time::WallTime;
 
 use super::names::Algorithm;
 
+/// How long a month is taken to be when a quota by the calendar is compared with another.
+const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// What a limit allows whom.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
@@ -66,7 +69,8 @@ impl Numbers {
             Bound::SlidingWindow { units, window }
             | Bound::Gcra { units, window, .. }
             | Bound::Quota { units, period: Period::Rolling(window) } => per_second(units.get(), window),
-            Bound::Quota { units, period: Period::Month } => units.get() as f64,
+            // A month is as good as thirty days here.
+            Bound::Quota { units, period: Period::Month } => per_second(units.get(), MONTH),
             Bound::Concurrency { requests } => f64::from(requests.get()),
         };
         Numbers { rule: rule(bound, cost, origin), generosity }
@@ -116,5 +120,26 @@ pub(super) fn algorithm(bound: Bound, cost: Cost) -> Algorithm {
         }
         (Bound::Quota { period: Period::Month, .. }, false) => Algorithm::Month,
         (Bound::Quota { period: Period::Month, .. }, true) => Algorithm::MonthDebt,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+
+    use super::*;
+
+    /// Promise: of two accounts the stricter number holds, also between a month and a window that rolls: a million a
+    /// month is less than a million a day, and more than a thousand a day.
+    #[test]
+    fn a_month_is_compared_with_a_window() {
+        let origin = WallTime { unix_ms: 0 };
+        let day = Period::Rolling(Duration::from_secs(24 * 3600));
+        let generosity = |units: u64, period| {
+            let units = NonZeroU64::new(units).unwrap_or(NonZeroU64::MIN);
+            Numbers::new(Bound::Quota { units, period }, Cost::Requests, origin).generosity
+        };
+        assert!(generosity(1_000_000, Period::Month) < generosity(1_000_000, day));
+        assert!(generosity(1_000_000, Period::Month) > generosity(1_000, day));
     }
 }
