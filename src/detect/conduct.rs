@@ -5,21 +5,21 @@ use std::time::Duration;
 use super::sight::{Kind, MethodClass, Sight};
 use super::site::Origin;
 use crate::time::Moment;
-use crate::window::{Aged, Fade, Gaps, Horizon, Horizons, Recent};
+use crate::window::{Aged, Fade, Horizon, Horizons, Recent};
 
 /// Slow crawlers need weeks of memory.
 pub const MEMORY: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Whoever did nothing for so long starts anew.
 const IDLE: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// The conduct of one principal over the last week. What only a second page view needs is allocated then.
+/// The conduct of one principal over the last month. What only a second page view needs is allocated then.
 #[derive(Clone, Debug)]
 pub struct Conduct {
     pub first: Moment,
     pub last: Moment,
     /// Requests since `first`.
     pub requests: u32,
-    week: Aged<Counters>,
+    lately: Aged<Counters>,
     pub trail: Option<Box<Trail>>,
     /// Open findings, a bit for each detector.
     pub open: u16,
@@ -36,8 +36,6 @@ pub struct Counters {
     pub led_assets: u16,
     /// Pages without a Referer.
     pub unreferred: u16,
-    /// Pages with a Referer of another site.
-    pub external: u16,
     /// Pages whose Referer is another page that this principal had fetched.
     pub reached: u16,
     /// Pages whose Referer is a page of the site that it never fetched.
@@ -53,22 +51,13 @@ pub struct Counters {
     pub failed: u16,
     /// Distinct targets among those.
     pub failed_distinct: u16,
-    /// Pages answered with 401 or 403, or refused.
-    pub denied: u16,
-    /// Pages answered with 5xx, or with 429.
-    pub turned_away: u16,
-    pub redirected: u16,
-    pub posts: u16,
-    pub heads: u16,
     pub odd: u16,
     /// Requests that are known attacks.
     pub attacks: u16,
-    pub old_http: u16,
     pub logins: u16,
     pub logins_failed: u16,
     /// The same target as just before, where that was turned away or failed.
     pub repeats: u16,
-    pub queries: u16,
     /// Ids that follow the one before by at most a few.
     pub neighbours: u16,
     /// Pages in a template that holds ids.
@@ -83,7 +72,6 @@ pub struct Trail {
     pub failed: Recent<16>,
     pub templates: Recent<16>,
     pub rate: Horizons,
-    pub gaps: Gaps,
     last_target: u64,
     last_id: u64,
     last_turned_away: bool,
@@ -107,16 +95,16 @@ impl Conduct {
             first: now,
             last: now,
             requests: 0,
-            week: Aged::default(),
+            lately: Aged::default(),
             trail: None,
             open: 0,
             has_reached: false,
         }
     }
 
-    /// The sums over the last week.
-    pub fn week(&self, now: Moment) -> Counters {
-        self.week.sum(MEMORY, now)
+    /// The sums over the last month.
+    pub fn lately(&self, now: Moment) -> Counters {
+        self.lately.sum(MEMORY, now)
     }
 
     /// Pages within a horizon.
@@ -131,77 +119,69 @@ impl Conduct {
         }
         self.requests = self.requests.saturating_add(1);
         self.last = self.last.max(now);
-        let week = self.week.current(MEMORY, now);
-        add(&mut week.odd, sight.method == MethodClass::Odd);
-        add(&mut week.attacks, sight.signature.is_some());
-        add(&mut week.old_http, sight.is_http_1_0);
+        let lately = self.lately.current(MEMORY, now);
+        add(&mut lately.odd, sight.method == MethodClass::Odd);
+        add(&mut lately.attacks, sight.signature.is_some());
         if sight.kind == Kind::Asset {
-            add(&mut week.assets, true);
+            add(&mut lately.assets, true);
             let is_led = matches!(origin, Origin::Own(_));
-            add(&mut week.led_assets, is_led);
+            add(&mut lately.led_assets, is_led);
             // A broken page asks for assets that are missing, and says that it does.
             if (400..500).contains(&answer.status) && origin == Origin::None {
-                add(&mut week.failed, true);
+                add(&mut lately.failed, true);
                 let trail = self.trail.get_or_insert_default();
-                add(&mut week.failed_distinct, trail.failed.insert(sight.target));
+                add(&mut lately.failed_distinct, trail.failed.insert(sight.target));
             }
             return;
         }
         if matches!(sight.kind, Kind::RobotsTxt | Kind::Icon) {
             return;
         }
-        add(&mut week.pages, true);
-        add(&mut week.heads, sight.method == MethodClass::Head);
-        add(&mut week.posts, sight.method == MethodClass::Post);
-        add(&mut week.queries, sight.has_query);
-        add(&mut week.with_id, sight.id.is_some());
-        add(&mut week.owing, answer.status == 200 && sight.method == MethodClass::Get);
-        add(&mut week.not_modified, answer.status == 304);
-        add(&mut week.failed, (400..500).contains(&answer.status) && answer.status != 429);
-        add(&mut week.denied, matches!(answer.status, 0 | 401 | 403));
-        add(&mut week.turned_away, answer.status >= 500 || answer.status == 429);
-        add(&mut week.redirected, matches!(answer.status, 301 | 302 | 303 | 307 | 308));
+        add(&mut lately.pages, true);
+        add(&mut lately.with_id, sight.id.is_some());
+        add(&mut lately.owing, answer.status == 200 && sight.method == MethodClass::Get);
+        add(&mut lately.not_modified, answer.status == 304);
+        add(&mut lately.failed, (400..500).contains(&answer.status) && answer.status != 429);
         if let Some(failed) = answer.login {
-            add(&mut week.logins, true);
-            add(&mut week.logins_failed, failed);
+            add(&mut lately.logins, true);
+            add(&mut lately.logins_failed, failed);
         }
         let trail = self.trail.get_or_insert_default();
-        trail.note(week, sight, origin, answer, now);
-        self.has_reached |= week.reached > 0;
+        trail.note(lately, sight, origin, answer, now);
+        self.has_reached |= lately.reached > 0;
     }
 }
 
 impl Trail {
-    fn note(&mut self, week: &mut Counters, sight: &Sight, origin: Origin, answer: Answer, now: Moment) {
+    fn note(&mut self, lately: &mut Counters, sight: &Sight, origin: Origin, answer: Answer, now: Moment) {
         self.rate.add(1, now);
-        self.gaps.add(now);
         match origin {
-            Origin::None => add(&mut week.unreferred, true),
-            Origin::External => add(&mut week.external, true),
+            Origin::None => add(&mut lately.unreferred, true),
+            Origin::External => {}
             Origin::Own(from) if self.fetched.contains(from) => {
-                add(&mut week.reached, from != sight.target);
+                add(&mut lately.reached, from != sight.target);
             }
             // What was forgotten may have been fetched.
             Origin::Own(from) => {
-                add(&mut week.impossible, !self.fetched.has_overflowed() && from != sight.target);
+                add(&mut lately.impossible, !self.fetched.has_overflowed() && from != sight.target);
             }
         }
         if self.fetched.insert(sight.target) {
-            add(&mut week.distinct, true);
-            add(&mut week.jumps, origin == Origin::None);
+            add(&mut lately.distinct, true);
+            add(&mut lately.jumps, origin == Origin::None);
         }
         self.templates.insert(sight.template);
         if (400..500).contains(&answer.status) && self.failed.insert(sight.target) {
-            add(&mut week.failed_distinct, true);
+            add(&mut lately.failed_distinct, true);
         }
         if let Some(id) = sight.id {
             let step = id.abs_diff(self.last_id);
             let near = (1..=4).contains(&step);
-            add(&mut week.neighbours, near);
+            add(&mut lately.neighbours, near);
             self.run = if near { self.run.saturating_add(1) } else { 0 };
             self.last_id = id;
         }
-        add(&mut week.repeats, self.last_turned_away && self.last_target == sight.target);
+        add(&mut lately.repeats, self.last_turned_away && self.last_target == sight.target);
         self.last_target = sight.target;
         self.last_turned_away = answer.status == 0 || answer.status == 429 || answer.status >= 500;
     }
@@ -222,7 +202,6 @@ impl Fade for Counters {
             assets: sum(self.assets, older.assets),
             led_assets: sum(self.led_assets, older.led_assets),
             unreferred: sum(self.unreferred, older.unreferred),
-            external: sum(self.external, older.external),
             reached: sum(self.reached, older.reached),
             impossible: sum(self.impossible, older.impossible),
             distinct: sum(self.distinct, older.distinct),
@@ -231,18 +210,11 @@ impl Fade for Counters {
             not_modified: sum(self.not_modified, older.not_modified),
             failed: sum(self.failed, older.failed),
             failed_distinct: sum(self.failed_distinct, older.failed_distinct),
-            denied: sum(self.denied, older.denied),
-            turned_away: sum(self.turned_away, older.turned_away),
-            redirected: sum(self.redirected, older.redirected),
-            posts: sum(self.posts, older.posts),
-            heads: sum(self.heads, older.heads),
             odd: sum(self.odd, older.odd),
             attacks: sum(self.attacks, older.attacks),
-            old_http: sum(self.old_http, older.old_http),
             logins: sum(self.logins, older.logins),
             logins_failed: sum(self.logins_failed, older.logins_failed),
             repeats: sum(self.repeats, older.repeats),
-            queries: sum(self.queries, older.queries),
             neighbours: sum(self.neighbours, older.neighbours),
             with_id: sum(self.with_id, older.with_id),
         }

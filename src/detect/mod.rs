@@ -45,8 +45,8 @@ pub trait Detector: Send + Sync {
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
     pub conduct: &'a Conduct,
-    /// The conduct's sums over the last week.
-    pub week: Counters,
+    /// The conduct's sums over the last month.
+    pub lately: Counters,
     pub site: &'a Site,
     pub now: Moment,
 }

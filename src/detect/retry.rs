@@ -12,7 +12,7 @@ impl Detector for Retry {
     }
 
     fn judge(&self, seen: &Seen<'_>) -> Option<Suspicion> {
-        let repeats = seen.week.repeats;
+        let repeats = seen.lately.repeats;
         Suspicion::when(repeats >= 20, "no-backoff", 0.8, [evidence("repeats", repeats, 20_u32)])
     }
 }

@@ -10,15 +10,11 @@ use super::signatures::{Signature, Signatures};
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     pub method: &'a str,
-    /// Lower case, without port; `None` where a log does not have it.
-    pub host: Option<&'a str>,
     /// Normalised, without the query.
     pub path: &'a str,
     pub query: Option<&'a str>,
     /// The field as it came; `None` when absent or `-`.
     pub referer: Option<&'a str>,
-    pub user_agent: Option<&'a str>,
-    pub is_http_1_0: bool,
 }
 
 /// A request as detectors see it.
@@ -34,13 +30,8 @@ pub struct Sight {
     pub kind: Kind,
     pub referer: Referer,
     pub method: MethodClass,
-    pub is_root: bool,
-    pub has_query: bool,
-    pub is_http_1_0: bool,
     /// A known attack.
     pub signature: Option<Signature>,
-    /// Of the user agent; 0 without one.
-    pub user_agent: u64,
 }
 
 /// What is asked for.
@@ -105,11 +96,7 @@ impl Reader {
             kind: kind(path),
             referer: self.referer(request.referer),
             method: method(request.method),
-            is_root: path == "/",
-            has_query: query.is_some(),
-            is_http_1_0: request.is_http_1_0,
             signature: self.signatures.find(path, query),
-            user_agent: request.user_agent.map_or(0, |agent| self.hash(agent)),
         }
     }
 
@@ -219,8 +206,7 @@ mod tests {
     use super::*;
 
     fn sight(path: &str, query: Option<&str>, referer: Option<&str>) -> Sight {
-        let request =
-            Request { method: "GET", host: None, path, query, referer, user_agent: None, is_http_1_0: false };
+        let request = Request { method: "GET", path, query, referer };
         Reader::new(1).read(&request)
     }
 

@@ -19,8 +19,6 @@ pub struct Site {
     assets: u32,
     led_assets: u32,
     hosts: AHashMap<u64, RefererHost>,
-    /// Its own, as the requests themselves name them.
-    named: Option<u64>,
     known: Vec<u64>,
 }
 
@@ -48,7 +46,6 @@ impl Default for Site {
             assets: 0,
             led_assets: 0,
             hosts: AHashMap::new(),
-            named: None,
             known: vec![0; PATH_BITS / 64],
         }
     }
@@ -105,7 +102,7 @@ impl Site {
         let Referer::Page { host: from, target, is_root } = sight.referer else {
             return if sight.referer == Referer::None { Origin::None } else { Origin::External };
         };
-        if host == Some(from) || self.named == Some(from) {
+        if host == Some(from) {
             return Origin::Own(target);
         }
         if self.hosts.len() >= HOSTS_MAX && !self.hosts.contains_key(&from) {

@@ -12,11 +12,13 @@ impl Detector for Stuffing {
     }
 
     fn judge(&self, seen: &Seen<'_>) -> Option<Suspicion> {
-        let week = &seen.week;
-        let met = week.logins_failed >= 5 && is_over(week.logins_failed, 60, week.logins);
-        let confidence = if week.logins_failed >= 10 { 0.95 } else { 0.8 };
-        let evidence =
-            [evidence("logins_failed", week.logins_failed, 5_u32), evidence("logins", week.logins, 5_u32)];
+        let lately = &seen.lately;
+        let met = lately.logins_failed >= 5 && is_over(lately.logins_failed, 60, lately.logins);
+        let confidence = if lately.logins_failed >= 10 { 0.95 } else { 0.8 };
+        let evidence = [
+            evidence("logins_failed", lately.logins_failed, 5_u32),
+            evidence("logins", lately.logins, 5_u32),
+        ];
         Suspicion::when(met, "failed-logins", confidence, evidence)
     }
 }

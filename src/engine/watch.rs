@@ -91,7 +91,7 @@ impl Watch {
         now: Moment,
         found: &mut Findings,
     ) {
-        let seen = Seen { conduct, week: conduct.week(now), site, now };
+        let seen = Seen { conduct, lately: conduct.lately(now), site, now };
         let mut open = 0;
         for (number, detector) in self.detectors.iter().enumerate() {
             let Some(suspicion) = detector.judge(&seen) else { continue };

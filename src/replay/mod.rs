@@ -74,15 +74,8 @@ impl Replay {
         let normal = path::normalise(raw, &policy.paths, true);
         let path = normal.as_deref().unwrap_or(raw);
         let refused_by = self.admit(&policy, entry, client, path, now);
-        let mut sight = self.reader.read(&Request {
-            method: entry.method,
-            host: entry.host,
-            path,
-            query,
-            referer: entry.referer,
-            user_agent: entry.user_agent,
-            is_http_1_0: entry.is_http_1_0,
-        });
+        let mut sight =
+            self.reader.read(&Request { method: entry.method, path, query, referer: entry.referer });
         if !entry.target.starts_with('/') {
             sight.method = MethodClass::Odd;
         }

@@ -3,7 +3,7 @@
 //! | primitive | counts | memory | error |
 //! |---|---|---|---|
 //! | [`Horizons`] | events in the last 10 s, 1 min, 10 min, 1 h, 24 h | 100 B | at most an eighth of the window too long |
-//! | [`Aged`] | anything that adds up, over a week | twice the value | linear between two halves of the window |
+//! | [`Aged`] | anything that adds up, over a long window | twice the value | linear between two halves of the window |
 //! | [`Recent`] | the last few hashes | 4 B each | one in 2^32 a pair |
 //! | [`Gaps`] | how regular the time between events is | 24 B | none |
 
