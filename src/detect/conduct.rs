@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::health::{self, Health};
 use super::sight::{Kind, MethodClass, Sight};
 use super::site::Origin;
 use crate::time::Moment;
@@ -21,6 +22,8 @@ pub struct Conduct {
     pub requests: u32,
     lately: Aged<Counters>,
     pub trail: Option<Box<Trail>>,
+    /// The app's answers, from the first on that failed or dragged.
+    health: Option<Box<Aged<Health>>>,
     /// Open findings, a bit for each detector.
     pub open: u16,
     /// Whether it was ever led from one page to another.
@@ -62,6 +65,12 @@ pub struct Counters {
     pub neighbours: u16,
     /// Pages in a template that holds ids.
     pub with_id: u16,
+    /// Requests for robots.txt.
+    pub robots: u16,
+    /// Pages that robots.txt asks crawlers to leave alone.
+    pub disallowed: u16,
+    /// Pages that nobody is ever led to.
+    pub traps: u16,
 }
 
 /// What only somebody who stays is asked for.
@@ -85,8 +94,21 @@ pub struct Answer {
     /// 0: weir refused it. Then it says nothing of the app.
     pub status: u16,
     pub bytes: u64,
+    /// How long the app took, where that is known.
+    pub took: Option<Duration>,
     /// A login, as configured; whether it failed.
     pub login: Option<bool>,
+}
+
+/// A request and its answer, as the site's own traffic explains them. [`Site::learn`](super::Site::learn) makes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    pub sight: &'a Sight,
+    pub origin: Origin,
+    pub answer: Answer,
+    /// Whether the app took far longer than it usually does.
+    pub is_slow: bool,
+    pub at: Moment,
 }
 
 impl Conduct {
@@ -97,6 +119,7 @@ impl Conduct {
             requests: 0,
             lately: Aged::default(),
             trail: None,
+            health: None,
             open: 0,
             has_reached: false,
         }
@@ -112,13 +135,20 @@ impl Conduct {
         self.trail.as_ref().map_or(0, |trail| trail.rate.count(horizon, now))
     }
 
+    /// The app's answers within an hour; `None`: none of them failed or dragged.
+    pub fn health(&self, now: Moment) -> Option<Health> {
+        self.health.as_ref().map(|health| health.sum(health::MEMORY, now))
+    }
+
     /// Counts a request and its answer.
-    pub fn note(&mut self, sight: &Sight, origin: Origin, answer: Answer, now: Moment) {
+    pub fn note(&mut self, event: &Event<'_>) {
+        let Event { sight, origin, answer, at: now, .. } = *event;
         if now.since(self.last) > IDLE {
             *self = Conduct { has_reached: self.has_reached, ..Conduct::new(now) };
         }
         self.requests = self.requests.saturating_add(1);
         self.last = self.last.max(now);
+        self.note_health(event);
         let lately = self.lately.current(MEMORY, now);
         add(&mut lately.odd, sight.method == MethodClass::Odd);
         add(&mut lately.attacks, sight.signature.is_some());
@@ -135,9 +165,12 @@ impl Conduct {
             return;
         }
         if matches!(sight.kind, Kind::RobotsTxt | Kind::Icon) {
+            add(&mut lately.robots, sight.kind == Kind::RobotsTxt);
             return;
         }
         add(&mut lately.pages, true);
+        add(&mut lately.disallowed, sight.is_disallowed);
+        add(&mut lately.traps, sight.is_trap);
         add(&mut lately.with_id, sight.id.is_some());
         add(&mut lately.owing, answer.status == 200 && sight.method == MethodClass::Get);
         add(&mut lately.not_modified, answer.status == 304);
@@ -149,6 +182,22 @@ impl Conduct {
         let trail = self.trail.get_or_insert_default();
         trail.note(lately, sight, origin, answer, now);
         self.has_reached |= lately.reached > 0;
+    }
+
+    fn note_health(&mut self, event: &Event<'_>) {
+        let Event { answer, is_slow, at, .. } = *event;
+        let is_trouble = answer.status >= 500 || is_slow;
+        if answer.status == 0 || !(is_trouble || self.health.is_some()) {
+            return;
+        }
+        let before = self.requests.saturating_sub(1);
+        let health = self.health.get_or_insert_with(|| {
+            // What went well until now was not counted by the hour: as if it had all been within this one.
+            let mut health = Aged::<Health>::default();
+            health.current(health::MEMORY, at).answers = before;
+            Box::new(health)
+        });
+        health.current(health::MEMORY, at).note(answer.status, is_slow);
     }
 }
 
@@ -217,6 +266,9 @@ impl Fade for Counters {
             repeats: sum(self.repeats, older.repeats),
             neighbours: sum(self.neighbours, older.neighbours),
             with_id: sum(self.with_id, older.with_id),
+            robots: sum(self.robots, older.robots),
+            disallowed: sum(self.disallowed, older.disallowed),
+            traps: sum(self.traps, older.traps),
         }
     }
 }

@@ -1,10 +1,76 @@
 //! Harvesting: depth in one kind of page, ids one after the other.
 
-use super::{Detector, Seen, Suspicion, evidence, is_over};
+use super::registry::settle;
+use super::{Detector, Knob, Seen, Spec, Suspicion, evidence, is_over};
 use crate::clause::Behaviour;
 
+const KNOBS: [Knob; 3] = [
+    Knob::new("id_run", 8, 4, 10_000, "ids in a row, each close to the one before"),
+    Knob::new("neighbouring_ids", 15, 5, 10_000, "ids close to the one before, over four tenths of all"),
+    Knob::new(
+        "depth",
+        30,
+        10,
+        10_000,
+        "distinct pages of at most three kinds, with ids, hardly one reached from another",
+    ),
+];
+
+pub(super) const SPEC: Spec = Spec {
+    behaviour: Behaviour::Harvest,
+    knobs: &KNOBS,
+    is_demand: false,
+    build: |thresholds| Box::new(Harvest::new(thresholds)),
+};
+
 #[derive(Debug)]
-pub(super) struct Harvest;
+struct Harvest {
+    id_run: u32,
+    neighbouring_ids: u32,
+    depth: u32,
+}
+
+impl Harvest {
+    fn new(thresholds: &[u32]) -> Self {
+        let [id_run, neighbouring_ids, depth] = settle(&KNOBS, thresholds);
+        Harvest { id_run, neighbouring_ids, depth }
+    }
+
+    /// Ids in a row.
+    fn walk(&self, seen: &Seen<'_>) -> Option<Suspicion> {
+        let (lately, trail) = (&seen.lately, seen.conduct.trail.as_ref()?);
+        let met = u32::from(trail.run) >= self.id_run
+            || (u32::from(lately.neighbours) >= self.neighbouring_ids
+                && is_over(lately.neighbours, 40, lately.with_id));
+        Suspicion::when(
+            met,
+            "id-walk",
+            0.9,
+            [
+                evidence("run", trail.run, self.id_run),
+                evidence("neighbours", lately.neighbours, self.neighbouring_ids),
+            ],
+        )
+    }
+
+    /// Many distinct pages of very few kinds, all with ids, and few reached from one another.
+    fn deep(&self, seen: &Seen<'_>) -> Option<Suspicion> {
+        let (lately, trail) = (&seen.lately, seen.conduct.trail.as_ref()?);
+        let met = u32::from(lately.distinct) >= self.depth
+            && trail.templates.len() <= 3
+            && is_over(lately.with_id, 80, lately.pages)
+            && !is_over(lately.reached, 30, lately.pages);
+        Suspicion::when(
+            met,
+            "depth",
+            0.7,
+            [
+                evidence("distinct", lately.distinct, self.depth),
+                evidence("with_id", lately.with_id, self.depth * 8 / 10),
+            ],
+        )
+    }
+}
 
 impl Detector for Harvest {
     fn behaviour(&self) -> Behaviour {
@@ -12,34 +78,27 @@ impl Detector for Harvest {
     }
 
     fn judge(&self, seen: &Seen<'_>) -> Option<Suspicion> {
-        walk(seen).or_else(|| depth(seen))
+        self.walk(seen).or_else(|| self.deep(seen))
     }
 }
 
-/// Ids in a row.
-fn walk(seen: &Seen<'_>) -> Option<Suspicion> {
-    let trail = seen.conduct.trail.as_ref()?;
-    let met = trail.run >= 8
-        || (seen.lately.neighbours >= 15 && is_over(seen.lately.neighbours, 40, seen.lately.with_id));
-    Suspicion::when(
-        met,
-        "id-walk",
-        0.9,
-        [evidence("run", trail.run, 8_u32), evidence("neighbours", seen.lately.neighbours, 15_u32)],
-    )
-}
+#[cfg(test)]
+mod tests {
+    use crate::clause::Behaviour;
+    use crate::detect::scene::{Scene, get};
 
-/// Many distinct pages of very few kinds, all with ids, and few reached from one another.
-fn depth(seen: &Seen<'_>) -> Option<Suspicion> {
-    let (lately, trail) = (&seen.lately, seen.conduct.trail.as_ref()?);
-    let met = lately.distinct >= 30
-        && trail.templates.len() <= 3
-        && is_over(lately.with_id, 80, lately.pages)
-        && !is_over(lately.reached, 30, lately.pages);
-    Suspicion::when(
-        met,
-        "depth",
-        0.7,
-        [evidence("distinct", lately.distinct, 30_u32), evidence("with_id", lately.with_id, 24_u32)],
-    )
+    /// Promise: ids one after the other are a walk from the configured run on; ids far apart are none.
+    #[test]
+    fn ids_in_a_row() {
+        let mut scene = Scene::new();
+        // The first id has none before it: nine ids are a run of eight.
+        for id in 100..109 {
+            assert_eq!(scene.rule("walker", Behaviour::Harvest), None);
+            scene.plays("walker", get(&format!("/items/{id}")));
+            scene.plays("reader", get(&format!("/items/{}", id * 77)));
+        }
+        assert_eq!(scene.rule("walker", Behaviour::Harvest), Some("id-walk"));
+        assert_eq!(scene.rule("reader", Behaviour::Harvest), None);
+        assert!(scene.judge("walker", Behaviour::Harvest, &[9]).is_none());
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! A [`Reader`] turns a request into a [`Sight`]; a [`Conduct`] counts what one principal does; the [`Site`] knows which
 //! signals the site's own traffic shows. A [`Detector`] looks at the counters and says what it believes, how firmly,
-//! and because of which numbers. What is done about it is policy.
+//! and because of which numbers. What is done about it is policy. [`specs`] names every detector and what can be set.
 //!
 //! | detector | file | sees |
 //! |---|---|---|
@@ -12,19 +12,31 @@
 //! | stuffing | [`stuffing`] | logins that fail |
 //! | flood | [`flood`] | far more pages in a short time than anybody reads |
 //! | retry | [`retry`] | the same again and again, though it was turned away |
+//! | load | [`load`] | nothing here: `engine::load` measures it |
+//! | interfere | [`interfere`] | most of what fails or drags in the app |
 
 mod conduct;
 mod crawl;
 mod flood;
 mod harvest;
+mod health;
+mod interfere;
+mod load;
 mod probe;
+mod registry;
 mod retry;
+mod robots;
+#[cfg(test)]
+mod scene;
 mod sight;
 mod signatures;
 mod site;
 mod stuffing;
 
-pub use conduct::{Answer, Conduct, Counters, MEMORY};
+pub use conduct::{Answer, Conduct, Counters, Event, MEMORY};
+pub use health::Health;
+pub use registry::{Knob, Spec, spec, specs};
+pub use robots::Robots;
 pub use sight::{Kind, MethodClass, Reader, Referer, Request, Sight};
 pub use signatures::{Signature, Signatures};
 pub use site::{Origin, Site};
@@ -84,12 +96,5 @@ fn is_over(part: u16, percent: u32, whole: u16) -> bool {
 
 /// Every detector, with the thresholds that work untuned.
 pub fn all() -> Vec<Box<dyn Detector>> {
-    vec![
-        Box::new(crawl::Crawl),
-        Box::new(harvest::Harvest),
-        Box::new(probe::Probe),
-        Box::new(stuffing::Stuffing),
-        Box::new(flood::Flood),
-        Box::new(retry::Retry),
-    ]
+    specs().iter().map(|spec| spec.build(&[])).collect()
 }

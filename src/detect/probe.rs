@@ -1,10 +1,68 @@
 //! Probing: known attacks, and misses where people do not miss.
 
-use super::{Detector, Seen, Suspicion, evidence, is_over};
+use super::registry::settle;
+use super::{Detector, Knob, Seen, Spec, Suspicion, evidence, is_over};
 use crate::clause::Behaviour;
 
+const KNOBS: [Knob; 4] = [
+    Knob::new("attacks", 2, 1, 10_000, "requests that are known attacks"),
+    Knob::new("misses", 3, 2, 10_000, "pages answered 4xx"),
+    Knob::new("misses_percent", 30, 5, 99, "more of the pages than this are answered 4xx"),
+    Knob::new("odd_methods", 2, 1, 10_000, "requests by methods that nobody uses"),
+];
+
+pub(super) const SPEC: Spec = Spec {
+    behaviour: Behaviour::Probe,
+    knobs: &KNOBS,
+    is_demand: false,
+    build: |thresholds| Box::new(Probe::new(thresholds)),
+};
+
 #[derive(Debug)]
-pub(super) struct Probe;
+struct Probe {
+    attacks: u32,
+    misses: u32,
+    misses_percent: u32,
+    odd_methods: u32,
+}
+
+impl Probe {
+    fn new(thresholds: &[u32]) -> Self {
+        let [attacks, misses, misses_percent, odd_methods] = settle(&KNOBS, thresholds);
+        Probe { attacks, misses, misses_percent, odd_methods }
+    }
+
+    fn attacks(&self, seen: &Seen<'_>) -> Option<Suspicion> {
+        let attacks = u32::from(seen.lately.attacks);
+        let confidence = if attacks >= self.attacks * 2 { 0.95 } else { 0.8 };
+        let met = attacks >= self.attacks;
+        Suspicion::when(met, "attacks", confidence, [evidence("attacks", attacks, self.attacks)])
+    }
+
+    /// Distinct pages that are not there, or not for it. Whoever fetches a page's assets is looking at something.
+    fn misses(&self, seen: &Seen<'_>) -> Option<Suspicion> {
+        let lately = &seen.lately;
+        let met = u32::from(lately.failed) >= self.misses
+            && is_over(lately.failed, self.misses_percent, lately.pages)
+            && lately.assets < lately.pages.max(lately.failed)
+            && (lately.failed_distinct >= 2 || lately.failed >= 8);
+        Suspicion::when(
+            met,
+            "misses",
+            0.75,
+            [
+                evidence("failed", lately.failed, self.misses),
+                evidence("failed_distinct", lately.failed_distinct, 2_u32),
+            ],
+        )
+    }
+
+    /// Methods that nobody uses.
+    fn odd(&self, seen: &Seen<'_>) -> Option<Suspicion> {
+        let odd = u32::from(seen.lately.odd);
+        Suspicion::when(odd >= self.odd_methods, "odd-methods", 0.8, [evidence("odd", odd, self.odd_methods)])
+    }
+}
 
 impl Detector for Probe {
     fn behaviour(&self) -> Behaviour {
@@ -12,36 +70,25 @@ impl Detector for Probe {
     }
 
     fn judge(&self, seen: &Seen<'_>) -> Option<Suspicion> {
-        attacks(seen).or_else(|| misses(seen)).or_else(|| odd(seen))
+        self.attacks(seen).or_else(|| self.misses(seen)).or_else(|| self.odd(seen))
     }
 }
 
-fn attacks(seen: &Seen<'_>) -> Option<Suspicion> {
-    let attacks = seen.lately.attacks;
-    let confidence = if attacks >= 4 { 0.95 } else { 0.8 };
-    Suspicion::when(attacks >= 2, "attacks", confidence, [evidence("attacks", attacks, 2_u32)])
-}
+#[cfg(test)]
+mod tests {
+    use crate::clause::Behaviour;
+    use crate::detect::scene::{Scene, Step, get};
 
-/// Distinct pages that are not there, or not for it. Whoever fetches a page's assets is looking at something.
-fn misses(seen: &Seen<'_>) -> Option<Suspicion> {
-    let lately = &seen.lately;
-    let met = lately.failed >= 3
-        && is_over(lately.failed, 30, lately.pages)
-        && lately.assets < lately.pages.max(lately.failed)
-        && (lately.failed_distinct >= 2 || lately.failed >= 8);
-    Suspicion::when(
-        met,
-        "misses",
-        0.75,
-        [
-            evidence("failed", lately.failed, 3_u32),
-            evidence("failed_distinct", lately.failed_distinct, 2_u32),
-        ],
-    )
-}
-
-/// Methods that nobody uses.
-fn odd(seen: &Seen<'_>) -> Option<Suspicion> {
-    let odd = seen.lately.odd;
-    Suspicion::when(odd >= 2, "odd-methods", 0.8, [evidence("odd", odd, 2_u32)])
+    /// Promise: known attacks, pages that are not there, and odd methods are each enough; a reader's one miss is not.
+    #[test]
+    fn ways_to_probe() {
+        let mut scene = Scene::new();
+        scene.visits("attacker", &["/.env", "/.git/config"], 404);
+        scene.visits("guesser", &["/a", "/b", "/c"], 404);
+        (0..2).for_each(|_| scene.plays("odd", Step { method: "TRACE", ..get("/") }));
+        scene.visits("reader", &["/x", "/y"], 200);
+        scene.plays("reader", get("/z").answered(404));
+        let rules = ["attacker", "guesser", "odd", "reader"].map(|who| scene.rule(who, Behaviour::Probe));
+        assert_eq!(rules, [Some("attacks"), Some("misses"), Some("odd-methods"), None]);
+    }
 }

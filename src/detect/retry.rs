@@ -1,10 +1,30 @@
 //! Runaway retries: the same again and again, though it was turned away.
 
-use super::{Detector, Seen, Suspicion, evidence};
+use super::registry::settle;
+use super::{Detector, Knob, Seen, Spec, Suspicion, evidence};
 use crate::clause::Behaviour;
 
+const KNOBS: [Knob; 1] =
+    [Knob::new("repeats", 20, 3, 10_000, "repetitions of what was turned away or failed just before")];
+
+pub(super) const SPEC: Spec = Spec {
+    behaviour: Behaviour::Retry,
+    knobs: &KNOBS,
+    is_demand: true,
+    build: |thresholds| Box::new(Retry::new(thresholds)),
+};
+
 #[derive(Debug)]
-pub(super) struct Retry;
+struct Retry {
+    repeats: u32,
+}
+
+impl Retry {
+    fn new(thresholds: &[u32]) -> Self {
+        let [repeats] = settle(&KNOBS, thresholds);
+        Retry { repeats }
+    }
+}
 
 impl Detector for Retry {
     fn behaviour(&self) -> Behaviour {
@@ -12,7 +32,29 @@ impl Detector for Retry {
     }
 
     fn judge(&self, seen: &Seen<'_>) -> Option<Suspicion> {
-        let repeats = seen.lately.repeats;
-        Suspicion::when(repeats >= 20, "no-backoff", 0.8, [evidence("repeats", repeats, 20_u32)])
+        let repeats = u32::from(seen.lately.repeats);
+        let met = repeats >= self.repeats;
+        Suspicion::when(met, "no-backoff", 0.8, [evidence("repeats", repeats, self.repeats)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::clause::Behaviour;
+    use crate::detect::scene::{Scene, get};
+
+    /// Promise: the same page again after each failure is a retry loop; polling a page that is well is none.
+    #[test]
+    fn again_and_again() {
+        let mut scene = Scene::new();
+        // The first is no repetition.
+        for _ in 0..21 {
+            assert_eq!(scene.rule("loop", Behaviour::Retry), None);
+            scene.plays("loop", get("/job").answered(503));
+            scene.plays("poller", get("/feed"));
+            scene.wait(1);
+        }
+        assert_eq!(scene.rule("loop", Behaviour::Retry), Some("no-backoff"));
+        assert_eq!(scene.rule("poller", Behaviour::Retry), None);
     }
 }

@@ -32,6 +32,10 @@ pub struct Sight {
     pub method: MethodClass,
     /// A known attack.
     pub signature: Option<Signature>,
+    /// A path that nobody is ever led to, as configured. The reader does not know those: whoever calls it does.
+    pub is_trap: bool,
+    /// Asked to be left alone by the site's robots.txt, for a crawler of this name. The same.
+    pub is_disallowed: bool,
 }
 
 /// What is asked for.
@@ -97,6 +101,8 @@ impl Reader {
             referer: self.referer(request.referer),
             method: method(request.method),
             signature: self.signatures.find(path, query),
+            is_trap: false,
+            is_disallowed: false,
         }
     }
 

@@ -2,7 +2,11 @@
 
 use ahash::AHashMap;
 
+use super::conduct::{Answer, Event};
+use super::health::{self, Health, Pace};
 use super::sight::{Kind, Referer, Sight};
+use crate::time::Moment;
+use crate::window::Aged;
 
 /// Requests after which what was learned is halved, so that a site that changes is learned anew.
 const HALVE_AFTER: u32 = 200_000;
@@ -20,6 +24,8 @@ pub struct Site {
     led_assets: u32,
     hosts: AHashMap<u64, RefererHost>,
     known: Vec<u64>,
+    health: Aged<Health>,
+    pace: Pace,
 }
 
 /// Another page's host, as referers name it.
@@ -47,13 +53,35 @@ impl Default for Site {
             led_assets: 0,
             hosts: AHashMap::new(),
             known: vec![0; PATH_BITS / 64],
+            health: Aged::default(),
+            pace: Pace::default(),
         }
     }
 }
 
 impl Site {
-    /// Learns from one request that the app answered well, and says where it came from.
-    pub fn learn(&mut self, sight: &Sight, host: Option<u64>, is_good: bool) -> Origin {
+    /// Learns from one request, which asked for `host`, and says what its conduct is to be judged by.
+    pub fn learn<'a>(
+        &mut self,
+        sight: &'a Sight,
+        host: Option<u64>,
+        answer: Answer,
+        at: Moment,
+    ) -> Event<'a> {
+        let origin = self.learn_signals(sight, host, matches!(answer.status, 200..=299 | 304));
+        let is_slow = answer.took.is_some_and(|took| self.pace.note(took));
+        if answer.status != 0 {
+            self.health.current(health::MEMORY, at).note(answer.status, is_slow);
+        }
+        Event { sight, origin, answer, is_slow, at }
+    }
+
+    /// The app's answers to everybody within an hour.
+    pub fn health(&self, now: Moment) -> Health {
+        self.health.sum(health::MEMORY, now)
+    }
+
+    fn learn_signals(&mut self, sight: &Sight, host: Option<u64>, is_good: bool) -> Origin {
         let origin = self.origin(sight, host);
         match sight.kind {
             Kind::Page => {

@@ -61,22 +61,21 @@ impl Watch {
         answer: Answer,
         now: Moment,
     ) -> Findings {
-        let is_good = matches!(answer.status, 200..=299 | 304);
         let mut site = self.site.lock();
-        let origin = site.learn(sight, host, is_good);
+        let event = site.learn(sight, host, answer, now);
         let mut findings = Findings::new();
         for principal in principals {
             let mut shard = self.shards[self.shard_of(*principal)].lock();
             if let Some(mut conduct) = shard.get_mut(principal) {
                 let had_reached = conduct.has_reached;
-                conduct.note(sight, origin, answer, now);
+                conduct.note(&event);
                 if conduct.has_reached && !had_reached {
                     site.meet_reader();
                 }
                 self.judge(*principal, &mut conduct, &site, now, &mut findings);
             } else {
                 let mut conduct = Conduct::new(now);
-                conduct.note(sight, origin, answer, now);
+                conduct.note(&event);
                 shard.insert(*principal, conduct);
             }
         }

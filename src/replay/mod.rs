@@ -83,6 +83,7 @@ impl Replay {
         let answer = Answer {
             status: entry.status,
             bytes: entry.bytes,
+            took: None,
             login: is_login.then_some(!matches!(entry.status, 301..=303)),
         };
         let host = entry.host.map(|host| self.reader.host(host));

@@ -18,7 +18,7 @@ impl<const N: usize> Recent<N> {
     /// Whether `hash` is new; if so it takes the place of the oldest.
     pub fn insert(&mut self, hash: u64) -> bool {
         let short = shorten(hash);
-        if self.hashes[..self.len()].contains(&short) {
+        if self.hashes().contains(&short) {
             return false;
         }
         self.hashes[self.inserted as usize % N] = short;
@@ -27,11 +27,16 @@ impl<const N: usize> Recent<N> {
     }
 
     pub fn contains(&self, hash: u64) -> bool {
-        self.hashes[..self.len()].contains(&shorten(hash))
+        self.hashes().contains(&shorten(hash))
     }
 
     pub fn len(&self) -> usize {
         (self.inserted as usize).min(N)
+    }
+
+    /// Shortened, in no order.
+    pub(super) fn hashes(&self) -> &[u32] {
+        &self.hashes[..self.len()]
     }
 
     pub const fn is_empty(&self) -> bool {
@@ -44,7 +49,7 @@ impl<const N: usize> Recent<N> {
     }
 }
 
-const fn shorten(hash: u64) -> u32 {
+pub(super) const fn shorten(hash: u64) -> u32 {
     (hash >> 32) as u32 ^ (hash & 0xffff_ffff) as u32
 }
 

@@ -1,0 +1,102 @@
+//! Requests played to one detector, for unit tests.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::{Answer, Conduct, Detector, Reader, Request, Seen, Site, Suspicion, spec};
+use crate::clause::Behaviour;
+use crate::time::Moment;
+
+/// A site on `example.org` and everybody who visits it.
+pub(super) struct Scene {
+    reader: Reader,
+    site: Site,
+    conduct: HashMap<String, Conduct>,
+    now: Moment,
+}
+
+/// One request and its answer; what is not set is ordinary.
+#[derive(Clone, Copy)]
+pub(super) struct Step<'a> {
+    pub method: &'a str,
+    /// Path and query.
+    pub target: &'a str,
+    pub referer: Option<&'a str>,
+    pub answer: Answer,
+}
+
+pub(super) fn get(target: &str) -> Step<'_> {
+    let answer = Answer { status: 200, bytes: 1000, took: None, login: None };
+    Step { method: "GET", target, referer: None, answer }
+}
+
+impl<'a> Step<'a> {
+    /// Led there by a page, as browsers say.
+    pub(super) fn from(self, referer: &'a str) -> Self {
+        Step { referer: Some(referer), ..self }
+    }
+
+    pub(super) fn answered(self, status: u16) -> Self {
+        Step { answer: Answer { status, ..self.answer }, ..self }
+    }
+}
+
+impl Scene {
+    /// Long after the origin of time, as in a log.
+    pub(super) fn new() -> Self {
+        let now = Moment::from_nanos(1_700_000_000_000_000_000);
+        Scene { reader: Reader::new(1), site: Site::default(), conduct: HashMap::new(), now }
+    }
+
+    pub(super) fn wait(&mut self, seconds: u64) {
+        self.now = self.now.after(Duration::from_secs(seconds));
+    }
+
+    /// One request, at this moment.
+    pub(super) fn plays(&mut self, who: &str, step: Step<'_>) {
+        let (path, query) = step.target.split_once('?').map_or((step.target, None), |(p, q)| (p, Some(q)));
+        let request = Request { method: step.method, path, query, referer: step.referer };
+        let sight = self.reader.read(&request);
+        let host = Some(self.reader.host("example.org"));
+        let event = self.site.learn(&sight, host, step.answer, self.now);
+        let conduct = self.conduct.entry(who.to_owned()).or_insert_with(|| Conduct::new(self.now));
+        let had_reached = conduct.has_reached;
+        conduct.note(&event);
+        if conduct.has_reached && !had_reached {
+            self.site.meet_reader();
+        }
+    }
+
+    /// These targets one after the other, at this moment.
+    pub(super) fn visits(&mut self, who: &str, targets: &[&str], status: u16) {
+        for target in targets {
+            self.plays(who, get(target).answered(status));
+        }
+    }
+
+    /// People who follow links and whose browsers fetch styles: the site shows both signals.
+    pub(super) fn people_read(&mut self) {
+        for person in 0..5 {
+            let who = format!("person {person}");
+            self.plays(&who, get("/"));
+            for _ in 0..6 {
+                self.plays(&who, get("/style.css").from("https://example.org/"));
+            }
+            self.plays(&who, get("/about").from("https://example.org/"));
+            self.wait(30);
+        }
+    }
+
+    /// What a detector with these thresholds, the rest as they are untuned, believes of somebody.
+    pub(super) fn judge(&self, who: &str, behaviour: Behaviour, thresholds: &[u32]) -> Option<Suspicion> {
+        let detector: Box<dyn Detector> = spec(behaviour).map(|spec| spec.build(thresholds))?;
+        let conduct = self.conduct.get(who)?;
+        let seen = Seen { conduct, lately: conduct.lately(self.now), site: &self.site, now: self.now };
+        detector.judge(&seen)
+    }
+
+    /// The rule that was met, by the untuned detector.
+    pub(super) fn rule(&self, who: &str, behaviour: Behaviour) -> Option<&'static str> {
+        self.judge(who, behaviour, &[]).map(|suspicion| suspicion.rule)
+    }
+}
