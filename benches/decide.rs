@@ -16,6 +16,10 @@ use policy::{everyone, gcra, get, limits, per_client, sliding};
 use weir::engine::{Binding, Engine};
 use weir::policy::Limit;
 
+/// The binary's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CLIENTS: [u32; 4] = [1_000, 10_000, 100_000, 1_000_000];
 const SECOND: u64 = 1_000_000_000;
 /// Between requests: a hundred thousand in a second.

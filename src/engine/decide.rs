@@ -7,6 +7,7 @@ use super::held::{self, Network};
 use super::keyed::KeyedHash;
 use super::names::SlotKey;
 use super::record::Record;
+use super::subject::{Charged, Subject};
 use super::table::{Lent, Table, Wanted};
 use super::ticket::{Place, Places};
 use crate::facts::{Facts, Principal};
@@ -46,10 +47,11 @@ pub(super) fn decide(table: &Table, terms: Terms<'_>, facts: &Facts<'_>) -> (Dec
         }
         let grown = ask(trials, lent, facts.at);
         let verdict = verdict(trials, terms.binding, facts);
-        let places = settle(trials, lent, principals, verdict, facts.at);
-        held::hold(trials, lent, network, principals, facts.at);
+        let places = charge(trials, lent, principals, verdict, facts.at);
         let wanted = terms.details || verdict != Verdict::Forward;
-        let details = if wanted { describe(trials, principals) } else { Box::default() };
+        let details = if wanted { describe(trials, lent, principals, facts.at) } else { Box::default() };
+        // Last: it may add cells to the record of a network.
+        held::hold(trials, lent, network, principals, facts.at);
         if grown {
             (0..records(trials)).for_each(|at| lent.record(at).forget_idle(facts.at));
         }
@@ -67,16 +69,17 @@ pub(super) fn foresee(table: &Table, terms: Terms<'_>, facts: &Facts<'_>) -> Dec
     asked.gather(terms, facts);
     let Asked { principals, mut trials } = asked;
     let mut records: Vec<Record> = principals.iter().map(|principal| table.copy(*principal)).collect();
+    let mut details = Vec::with_capacity(trials.len());
     for trial in &mut trials {
         let Some(record) = records.get_mut(trial.record) else { continue };
         let at = record.find(trial.slot, 0, trial.rule);
         trial.check = record.check(at, trial.rule, trial.cost, facts.at);
-        trial.status = record.status(at, trial.rule, facts.at);
+        details.push(trial.detail(principals[trial.record], record.status(at, trial.rule, facts.at)));
     }
     Decision {
         verdict: verdict(&trials, terms.binding, facts),
         checks: trials.iter().map(Trial::outcome).collect(),
-        details: describe(&trials, &principals),
+        details: details.into(),
     }
 }
 
@@ -103,11 +106,9 @@ pub(super) struct Trial<'a> {
     pub(super) record: usize,
     /// Whether that is a network that stands for the principal whom the limit is about.
     pub(super) stands_in: bool,
-    /// Where the cell was when it was asked: there still, unless a cell was added after that.
+    /// Where the cell is: there still, unless a cell was added after it was asked.
     pub(super) at: usize,
     pub(super) check: Check,
-    /// How the cell stands after the decision.
-    pub(super) status: Status,
 }
 
 impl<'a> Asked<'a> {
@@ -116,25 +117,32 @@ impl<'a> Asked<'a> {
         let ceiling = if binding.never_refuses(facts) { mode.at_most(Mode::Shadow) } else { mode };
         for limit in binding.applicable(facts) {
             let mode = binding.mode(limit, facts).at_most(ceiling);
-            for charged in limit.subject.charges(facts, keyed) {
-                let terms = charged.terms.unwrap_or_else(|| limit.rules.terms_of(facts));
-                let rule = limit.rules.of(terms);
-                let record = self.record_of(charged.principal);
-                self.trials.push(Trial {
-                    limit,
-                    terms,
-                    rule,
-                    cost: limit.cost_at_admission(facts),
-                    slot: limit.slot(facts),
-                    mode,
-                    record,
-                    stands_in: false,
-                    at: 0,
-                    check: Check::Within,
-                    status: Status::default(),
-                });
+            if matches!(limit.subject, Subject::Client) {
+                // By far the usual one.
+                self.try_on(limit, facts, mode, Charged { principal: facts.client.into(), terms: None });
+            } else {
+                for charged in limit.subject.charges(facts, keyed) {
+                    self.try_on(limit, facts, mode, charged);
+                }
             }
         }
+    }
+
+    fn try_on(&mut self, limit: &'a BoundLimit, facts: &Facts<'_>, mode: Mode, charged: Charged) {
+        let terms = charged.terms.unwrap_or_else(|| limit.rules.terms_of(facts));
+        let record = self.record_of(charged.principal);
+        self.trials.push(Trial {
+            limit,
+            terms,
+            rule: limit.rules.of(terms),
+            cost: limit.cost_at_admission(facts),
+            slot: limit.slot(facts),
+            mode,
+            record,
+            stands_in: false,
+            at: 0,
+            check: Check::Within,
+        });
     }
 
     /// The network around the client, among the principals.
@@ -175,14 +183,14 @@ impl Trial<'_> {
         }
     }
 
-    /// The status, for whoever is to be told.
-    fn detail(&self, principals: &[Principal]) -> LimitDetail {
-        let Status { limit, used, remaining, reset_after } = self.status;
+    /// How the cell of this principal stands, for whoever is to be told.
+    fn detail(&self, principal: Principal, status: Status) -> LimitDetail {
+        let Status { limit, used, remaining, reset_after } = status;
         LimitDetail {
             limit: self.limit.id,
             terms: self.terms,
             mode: self.mode,
-            principal: principals[self.record],
+            principal,
             retry_after: match self.check {
                 Check::Within => None,
                 Check::Over { retry_after } => retry_after,
@@ -203,16 +211,22 @@ fn ask(trials: &mut [Trial<'_>], lent: &mut Lent<'_>, now: Moment) -> bool {
     let mut grown = false;
     // Both the limits and the cells of a record are mostly in the order in which they were configured.
     let mut next = 0;
+    // All cells are found before the first is asked: what has to come from memory then comes together.
     for nth in 0..trials.len() {
-        let Trial { record: owner, slot, rule, cost, .. } = trials[nth];
+        let Trial { record: owner, slot, rule, .. } = trials[nth];
         let record = lent.record(owner);
         record.expect(|| trials.iter().filter(|trial| trial.record == owner).count());
         let known = record.len();
-        let at = record.find(slot, next, rule);
+        trials[nth].at = record.find(slot, next, rule);
         grown |= record.len() > known;
-        next = at + 1;
-        let trial = &mut trials[nth];
-        (trial.at, trial.check) = (at, record.check(at, rule, cost, now));
+        next = trials[nth].at + 1;
+    }
+    for trial in trials {
+        let record = lent.record(trial.record);
+        if grown {
+            trial.at = record.find(trial.slot, trial.at, trial.rule);
+        }
+        trial.check = record.check(trial.at, trial.rule, trial.cost, now);
     }
     grown
 }
@@ -240,30 +254,37 @@ fn verdict(trials: &Trials<'_>, binding: &Binding, facts: &Facts<'_>) -> Verdict
 }
 
 /// Charges an admitted request to every limit that it is within. That is all enforced ones, and those in shadow
-/// that would not have refused it. Notes how all cells stand then, whether admitted or not.
-fn settle(
-    trials: &mut Trials<'_>,
+/// that would not have refused it.
+fn charge(
+    trials: &Trials<'_>,
     lent: &mut Lent<'_>,
     principals: &[Principal],
     verdict: Verdict,
     now: Moment,
 ) -> Places {
     let mut places = Places::new();
-    for trial in trials {
-        let record = lent.record(trial.record);
-        trial.at = record.find(trial.slot, trial.at, trial.rule);
-        if verdict == Verdict::Forward && trial.check.is_within() {
-            record.charge(trial.at, trial.rule, trial.cost);
-            if trial.rule.is_held() {
-                places.push(trial.place(principals[trial.record], now));
-            }
+    if verdict != Verdict::Forward {
+        return places;
+    }
+    for trial in trials.iter().filter(|trial| trial.check.is_within()) {
+        lent.record(trial.record).charge(trial.at, trial.rule, trial.cost);
+        if trial.rule.is_held() {
+            places.push(trial.place(principals[trial.record], now));
         }
-        trial.status = record.status(trial.at, trial.rule, now);
     }
     places
 }
 
 /// The numbers of every check, as they are after the decision.
-fn describe(trials: &Trials<'_>, principals: &[Principal]) -> Box<[LimitDetail]> {
-    trials.iter().map(|trial| trial.detail(principals)).collect()
+fn describe(
+    trials: &Trials<'_>,
+    lent: &mut Lent<'_>,
+    principals: &[Principal],
+    now: Moment,
+) -> Box<[LimitDetail]> {
+    let detail = |trial: &Trial<'_>| {
+        let status = lent.record(trial.record).status(trial.at, trial.rule, now);
+        trial.detail(principals[trial.record], status)
+    };
+    trials.iter().map(detail).collect()
 }

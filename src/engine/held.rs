@@ -46,11 +46,11 @@ pub(super) fn hold(
     now: Moment,
 ) {
     for trial in trials {
-        let status = trial.status;
-        if (trial.stands_in || !trial.check.is_within() || status.used > status.limit / 2)
-            && let Some(reset_after) = status.reset_after
+        let record = lent.record(trial.record);
+        if (trial.stands_in || !trial.check.is_within() || record.is_half_used(trial.at, trial.rule, now))
+            && let Some(reset_after) = record.status(trial.at, trial.rule, now).reset_after
         {
-            lent.record(trial.record).hold_until(now.after(reset_after));
+            record.hold_until(now.after(reset_after));
         }
     }
     let Some(network) = network else { return };
@@ -73,9 +73,10 @@ fn charge_to(lent: &mut Lent<'_>, network: Network, trial: &Trial<'_>, now: Mome
     if matches!(trial.rule, Rule::Concurrency(_)) {
         return;
     }
+    let used = lent.record(trial.record).status(trial.at, trial.rule, now).used;
     let record = lent.record(network.record);
     let at = record.find(trial.slot, 0, trial.rule);
-    record.take_over(at, trial.rule, trial.status.used, now);
+    record.take_over(at, trial.rule, used, now);
     if let Some(reset_after) = record.status(at, trial.rule, now).reset_after {
         record.hold_until(now.after(reset_after));
     }

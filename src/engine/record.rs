@@ -195,6 +195,11 @@ impl Record {
         self.cells.get_mut()[at].cell.status(rule, now)
     }
 
+    /// Whether more than half of a limit is used, after a check by the same rule.
+    pub(super) fn is_half_used(&mut self, at: usize, rule: &Rule, now: Moment) -> bool {
+        self.cells.get_mut()[at].cell.is_half_used(rule, now)
+    }
+
     /// Ends a request in one of the cells that count it as in flight; it has spent so much.
     pub(super) fn release(&mut self, place: &Place, spent: u64, now: Moment) {
         self.in_flight = self.in_flight.saturating_sub(1);

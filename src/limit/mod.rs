@@ -211,6 +211,15 @@ impl Cell {
         }
     }
 
+    /// Whether more than half of the limit is used, after a check at `now`. What [`status`](Self::status) says, for less.
+    pub fn is_half_used(&mut self, rule: &Rule, now: Moment) -> bool {
+        if let (Cell::Sliding(cell), Rule::Sliding(rule)) = (&*self, rule) {
+            return cell.is_half_used(rule);
+        }
+        let Status { limit, used, .. } = self.status(rule, now);
+        used > limit / 2
+    }
+
     /// Whether the cell is worth no more than a new one, under the rule it was last asked by.
     pub fn is_idle(&self, now: Moment) -> bool {
         match self {

@@ -10,7 +10,7 @@ use crate::policy::{accounts, get, keyed, limits, per_client, policy, route, sli
 const FLOOD: u32 = 200_000;
 /// In nanoseconds.
 const HOUR: u64 = 3600 * 1_000_000_000;
-/// A unit of an hour's window comes back at most so much later: 2^-31 of the window.
+/// A unit of an hour's window comes back at most so much later: 2^-30 of the window.
 const GRAIN: u64 = HOUR >> 30;
 
 /// Promise 2: memory stays within its bound under a flood of new clients; each of them is served, and one at

@@ -53,7 +53,7 @@ proptest! {
             return Err(TestCaseError::fail("more than N"));
         };
         let wait = retry_after.expect("N fit again").as_nanos();
-        let late = u128::from(if n <= 128 { WINDOW >> 31 } else { WINDOW / 128 });
+        let late = u128::from(if n <= 128 { WINDOW >> 30 } else { WINDOW / 128 });
         prop_assert!((u128::from(WINDOW)..=u128::from(WINDOW) + late).contains(&wait), "{} ns", wait);
     }
 }

@@ -17,7 +17,7 @@ const CAPACITIES: [usize; 9] = [4, 8, 16, 24, 32, 48, 64, 96, ENTRIES_MAX];
 /// How time is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// So fine that each unit has an entry of its own: 2^-31 of the window, or a nanosecond.
+    /// So fine that each unit has an entry of its own: at most 2^-30 of the window, or a nanosecond. A power of two.
     Stamps,
     /// 128 parts to the window.
     Parts,
@@ -27,8 +27,20 @@ impl Shape {
     /// Nanoseconds in a tick.
     const fn grain(self, window: u64) -> u64 {
         match self {
-            Shape::Stamps => (window >> 31) + 1,
+            Shape::Stamps => 1 << stamp_bits(window),
             Shape::Parts => window.div_ceil(ENTRIES_MAX as u64),
+        }
+    }
+
+    /// The tick of a time, rounded up.
+    const fn tick(self, window: u64, at: u64) -> u64 {
+        match self {
+            // A division takes longer than anything else here.
+            Shape::Stamps => {
+                let bits = stamp_bits(window);
+                (at >> bits) + (at & ((1 << bits) - 1) != 0) as u64
+            }
+            Shape::Parts => at.div_ceil(self.grain(window)),
         }
     }
 
@@ -39,6 +51,11 @@ impl Shape {
             Shape::Parts => 8,
         }
     }
+}
+
+/// Of a time, what a stamp leaves out: a window has at most 2^31 ticks.
+const fn stamp_bits(window: u64) -> u32 {
+    u64::BITS - (window >> 31).leading_zeros()
 }
 
 /// What an entry is kept in. 4 bytes hold 2^24 units in a part of a window.
@@ -199,7 +216,7 @@ impl<W: Word> Log<W> {
 
     /// Takes units now.
     pub(super) fn add(&mut self, units: u64) -> Result<(), Full> {
-        self.put(self.seen.div_ceil(self.grain()), units)
+        self.put(self.tick(), units)
     }
 
     /// Takes units now, and where there is no room for another entry, makes them one with the newest: late, never
@@ -207,7 +224,7 @@ impl<W: Word> Log<W> {
     pub(super) fn add_or_merge(&mut self, units: u64) {
         let units = units.min(W::MAX - self.used());
         if self.add(units).is_err() {
-            self.newest = low_bits(self.seen.div_ceil(self.grain()));
+            self.newest = low_bits(self.tick());
             self.newest_units = W::of(self.newest_units.get() + units);
             self.used = W::of(self.used() + units);
         }
@@ -318,8 +335,13 @@ impl<W: Word> Log<W> {
         self.shape.grain(self.window)
     }
 
+    /// The tick of `seen`.
+    const fn tick(&self) -> u64 {
+        self.shape.tick(self.window, self.seen)
+    }
+
     fn newest_tick(&self) -> u64 {
-        let now = self.seen.div_ceil(self.grain());
+        let now = self.tick();
         now - u64::from(low_bits(now).wrapping_sub(self.newest))
     }
 
@@ -371,9 +393,8 @@ fn live(
     window: u64,
     seen: u64,
 ) -> impl Iterator<Item = (u64, u64)> {
-    let grain = shape.grain(window);
     let live = entries.filter(move |(stamp, _)| stamp + window > seen);
-    live.map(move |(stamp, units)| (stamp.min(seen).div_ceil(grain), units))
+    live.map(move |(stamp, units)| (shape.tick(window, stamp.min(seen)), units))
 }
 
 const fn low_bits(tick: u64) -> u32 {

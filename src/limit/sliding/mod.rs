@@ -1,6 +1,6 @@
 //! The sliding window: at most N units in every window of length W, whatever the arrivals.
 //!
-//! The cell remembers when each unit was taken. Up to N = 128 the stamps are exact to 2^-31 of the window (a
+//! The cell remembers when each unit was taken. Up to N = 128 the stamps are exact to 2^-30 of the window (a
 //! nanosecond, up to two seconds). Above, a stamp is rounded up to the next multiple of W/128, so that a unit
 //! comes back at most W/128 late and never early. Either way a full cell is a block of 512 bytes; one that counts
 //! more than 2^24 units in a part of its window needs 1 KiB for that long.
@@ -126,6 +126,11 @@ impl SlidingCell {
         self.advance(rule, instant(now));
         let reset = (self.used() > 0).then(|| moment(self.all_back_at()).since(now));
         Status::new(rule.units, self.used(), Some(reset.unwrap_or_default()))
+    }
+
+    /// After a check.
+    pub fn is_half_used(&self, rule: &SlidingRule) -> bool {
+        self.used() > rule.units / 2
     }
 
     pub fn is_idle(&self, now: Moment) -> bool {
