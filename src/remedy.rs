@@ -39,6 +39,25 @@ impl Mode {
     }
 }
 
+/// How a request is refused because of what was found of somebody behind it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Answer {
+    /// 429, with the time after which to come back.
+    #[default]
+    TooManyRequests,
+    /// 403.
+    Forbidden,
+}
+
+impl Answer {
+    pub const fn status(self) -> u16 {
+        match self {
+            Answer::TooManyRequests => 429,
+            Answer::Forbidden => 403,
+        }
+    }
+}
+
 /// What one limit said of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitCheck {

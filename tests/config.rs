@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails by a panic")]
 
+#[path = "config/conduct.rs"]
+mod conduct;
 #[path = "config/identity.rs"]
 mod identity;
 #[path = "config/layers.rs"]

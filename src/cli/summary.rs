@@ -1,5 +1,7 @@
 //! A policy in a few lines for people: what is in force, and plainly what is not.
 
+mod conduct;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -31,8 +33,10 @@ pub fn text(policy: &Policy) -> String {
     section(&mut out, "limits in force", limits(policy));
     section(&mut out, "other numbers for some accounts", layers(policy));
     section(&mut out, "unreasonable load", load(policy));
+    section(&mut out, "detectors", conduct::detectors(policy));
+    section(&mut out, "what detectors know of the site", conduct::site(policy));
     section(&mut out, "what clients are told", responses(policy));
-    section(&mut out, "clauses, and what upholds each", clauses(policy));
+    section(&mut out, "clauses, and what upholds each", conduct::clauses(policy));
     let idle = policy.without_effect.iter().map(|p| (p.part.clone(), p.consequence.clone()));
     section(&mut out, "WITHOUT EFFECT in this version", idle.collect());
     out
@@ -305,18 +309,6 @@ fn load(policy: &Policy) -> Vec<Line> {
         percent(when_utilisation_permille),
     );
     vec![("an account's share".to_owned(), text)]
-}
-
-fn clauses(policy: &Policy) -> Vec<Line> {
-    policy
-        .clauses
-        .iter()
-        .zip(policy.upheld_by())
-        .map(|(clause, by)| {
-            let by = if by.is_empty() { "nothing".to_owned() } else { by.join(", ") };
-            (clause.id.clone(), by)
-        })
-        .collect()
 }
 
 fn joined<T: ToString>(items: &[T]) -> String {

@@ -4,12 +4,18 @@ use std::time::Duration;
 
 use super::diagnostic::Diagnostic;
 use super::limits::MODES;
+use super::matches::{self, Exempt};
 use super::place::At;
-use super::reader::{Item, TableKind};
+use super::reader::{Item, Table, TableKind};
 use crate::clause::Behaviour;
-use crate::remedy::Mode;
+use crate::detect::{self, Knob};
+use crate::remedy::{Answer, Mode};
 
-pub const DETECTOR: TableKind = TableKind { title: "[detectors.NAME]", keys: &["mode", "clause"] };
+/// What all detectors have; each has its thresholds beside these.
+pub const DETECTOR: TableKind = TableKind {
+    title: "[detectors.NAME]",
+    keys: &["mode", "clause", "confidence", "answer", "for", "exempt"],
+};
 
 pub const STANDING: TableKind = TableKind { title: "[standing]", keys: &["ladder", "decay"] };
 
@@ -19,6 +25,13 @@ pub struct Detector {
     pub behaviour: At<Behaviour>,
     pub clause: Option<At<String>>,
     pub mode: Option<Mode>,
+    /// In thousandths.
+    pub confidence_permille: Option<u32>,
+    pub answer: Option<Answer>,
+    pub lasts: Option<Duration>,
+    pub exempt: Exempt,
+    /// In the order of the detector's knobs.
+    pub thresholds: Vec<Option<u32>>,
 }
 
 /// `[standing]` as written.
@@ -46,6 +59,11 @@ const RUNGS: &[(&str, Rung)] = &[
     ("suspend", Rung::Suspend),
 ];
 
+const ANSWERS: &[(u16, Answer)] = &[(429, Answer::TooManyRequests), (403, Answer::Forbidden)];
+
+const LASTS_MIN: Duration = Duration::from_secs(1);
+/// Longer is a person's decision.
+const LASTS_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const DECAY_MIN: Duration = Duration::from_secs(60);
 const DECAY_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
@@ -61,12 +79,23 @@ fn detector(name: &At<String>, item: Item<'_>) -> Option<Detector> {
         let unknown = Diagnostic::error(name.place, format!("no detector is called `{}`", name.value));
         item.problems.add(unknown.one_of(&name.value, names));
     }
-    let table = item.table(&DETECTOR)?;
+    let knobs = behaviour.and_then(detect::spec).map_or(&[][..], |spec| spec.knobs);
+    let names: Vec<&str> = knobs.iter().map(|knob| knob.name).collect();
+    let table = item.table_with(&DETECTOR, &names)?;
     Some(Detector {
         clause: table.read("clause", |i| i.text_at("the id of a clause")),
         mode: table.read("mode", |i| i.word(MODES)),
+        confidence_permille: table.read("confidence", |i| i.share()),
+        answer: table.read("answer", |i| i.one_of(ANSWERS)),
+        lasts: table.read("for", |i| i.duration(LASTS_MIN..=LASTS_MAX)),
+        exempt: table.read("exempt", matches::read_exempt).unwrap_or_default(),
+        thresholds: knobs.iter().map(|knob| threshold(&table, knob)).collect(),
         behaviour: At::new(behaviour?, name.place),
     })
+}
+
+fn threshold(table: &Table<'_>, knob: &Knob) -> Option<u32> {
+    table.read(knob.name, |item| item.whole(knob.min.into()..=knob.max.into()))
 }
 
 pub(super) fn read_standing(item: Item<'_>) -> Option<Standing> {

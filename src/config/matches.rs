@@ -72,7 +72,7 @@ pub(super) fn never_refuse(item: Item<'_>) -> Option<Exempt> {
     Some(Exempt { ranges: item.one_or_list(super::listen::network)?, accounts: Vec::new() })
 }
 
-/// `exempt` of a limit.
+/// `exempt` of a limit or a detector.
 pub(super) fn read_exempt(item: Item<'_>) -> Option<Exempt> {
     Some(exempt(&item.table(&EXEMPT)?))
 }
@@ -85,7 +85,7 @@ fn exempt(table: &Table<'_>) -> Exempt {
 }
 
 /// One or several. None would match everything, though it reads like nothing.
-fn some<'a, T>(item: Item<'a>, read: impl Fn(Item<'a>) -> Option<T>) -> Option<Vec<T>> {
+pub(super) fn some<'a, T>(item: Item<'a>, read: impl Fn(Item<'a>) -> Option<T>) -> Option<Vec<T>> {
     let list = item.one_or_list(read)?;
     if list.is_empty() {
         let expected = format!("at least one, or no `{}`, which matches all", item.key);
@@ -95,7 +95,7 @@ fn some<'a, T>(item: Item<'a>, read: impl Fn(Item<'a>) -> Option<T>) -> Option<V
 }
 
 /// A method in capitals; methods are case-sensitive (RFC 9110 §9.1), so `post` would never match.
-fn method(item: Item<'_>) -> Option<Method> {
+pub(super) fn method(item: Item<'_>) -> Option<Method> {
     item.parse("a method in capitals such as \"POST\"", |text| {
         if text.bytes().any(|b| b.is_ascii_lowercase()) { None } else { text.parse().ok() }
     })

@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod clauses;
 pub mod conduct;
+pub mod detection;
 pub mod enforcement;
 pub mod http;
 pub mod identity;
@@ -60,6 +61,7 @@ pub const ROOT: TableKind = TableKind {
         "plans",
         "agreements",
         "detectors",
+        "detection",
         "standing",
         "log",
         "tls",
@@ -106,6 +108,9 @@ pub const TABLES: &[&TableKind] = &[
     &plans::PLAN,
     &plans::AGREEMENT,
     &conduct::DETECTOR,
+    &detection::DETECTION,
+    &detection::LOGIN,
+    &detection::LOGIN_ANSWERS,
     &conduct::STANDING,
     &log::LOG,
     &log::ACCESS,
@@ -148,6 +153,7 @@ pub struct Config {
     pub plans: Vec<plans::Plan>,
     pub agreements: Vec<plans::Agreement>,
     pub detectors: Vec<conduct::Detector>,
+    pub detection: detection::Detection,
     pub standing: Option<At<conduct::Standing>>,
     pub log: log::Log,
     pub policy_file: Option<At<String>>,
@@ -187,6 +193,7 @@ impl Config {
             plans: root.read("plans", |i| Some(plans::read_plans(i))).unwrap_or_default(),
             agreements: root.read("agreements", |i| Some(plans::read_agreements(i))).unwrap_or_default(),
             detectors: root.read("detectors", |i| Some(conduct::read_detectors(i))).unwrap_or_default(),
+            detection: root.read("detection", detection::read).unwrap_or_default(),
             standing: root.read("standing", |i| conduct::read_standing(i).map(|s| i.at(s))),
             log: root.read("log", log::read).unwrap_or_default(),
             policy_file: root.read("policy", policy_file),

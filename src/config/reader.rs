@@ -25,6 +25,8 @@ pub struct TableKind {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Table<'a> {
     kind: &'static TableKind,
+    /// Keys beside the kind's own, where a table of its kind may have others than the next.
+    more: &'a [&'a str],
     entries: &'a DeTable<'a>,
     pub(super) place: Place,
     pub(super) problems: &'a Problems,
@@ -38,12 +40,13 @@ impl<'a> Table<'a> {
         kind: &'static TableKind,
         problems: &'a Problems,
     ) -> Self {
-        Self::new(entries, Place { file, start: 0, end: 0 }, kind, problems)
+        Self::new(entries, Place { file, start: 0, end: 0 }, kind, &[], problems)
     }
 
-    /// What is written under `key`, which must be one of the kind's keys.
+    /// What is written under `key`, which must be one of the table's keys.
     pub(super) fn item(&self, key: &str) -> Option<Item<'a>> {
-        debug_assert!(self.kind.keys.contains(&key), "{key} is not a key of {}", self.kind.title);
+        let is_key = self.kind.keys.contains(&key) || self.more.contains(&key);
+        debug_assert!(is_key, "{key} is not a key of {}", self.kind.title);
         let (key, value) = self.entries.get_key_value(key)?;
         Some(Item::new(key.get_ref(), value, self.place.file, self.problems))
     }
@@ -68,15 +71,21 @@ impl<'a> Table<'a> {
         None
     }
 
-    fn new(entries: &'a DeTable<'a>, place: Place, kind: &'static TableKind, problems: &'a Problems) -> Self {
+    fn new(
+        entries: &'a DeTable<'a>,
+        place: Place,
+        kind: &'static TableKind,
+        more: &'a [&'a str],
+        problems: &'a Problems,
+    ) -> Self {
         for (key, _) in entries {
-            let name = key.get_ref();
-            if !kind.keys.contains(&name.as_ref()) {
+            let name = key.get_ref().as_ref();
+            if !kind.keys.contains(&name) && !more.contains(&name) {
                 let place = Place { file: place.file, start: key.span().start, end: key.span().end };
-                problems.add(unknown_key(name, place, kind));
+                problems.add(unknown_key(name, place, kind, more));
             }
         }
-        Table { kind, entries, place, problems }
+        Table { kind, more, entries, place, problems }
     }
 }
 
@@ -119,8 +128,13 @@ impl<'a> Item<'a> {
     }
 
     pub(super) fn table(&self, kind: &'static TableKind) -> Option<Table<'a>> {
+        self.table_with(kind, &[])
+    }
+
+    /// A table with keys beside those of its kind.
+    pub(super) fn table_with(&self, kind: &'static TableKind, more: &'a [&'a str]) -> Option<Table<'a>> {
         match self.value {
-            DeValue::Table(entries) => Some(Table::new(entries, self.place, kind, self.problems)),
+            DeValue::Table(entries) => Some(Table::new(entries, self.place, kind, more, self.problems)),
             _ => self.wrong_type(if kind.title.starts_with('[') { kind.title } else { "a table" }),
         }
     }
@@ -174,6 +188,20 @@ impl<'a> Item<'a> {
             .ok()
             .filter(|n| range.contains(n))
             .and_then(|n| N::try_from(n).ok())
+            .or_else(|| self.refuse(format!("`{}` cannot be {integer}", self.key), &expected))
+    }
+
+    /// One of several numbers.
+    pub(super) fn one_of<T: Copy>(&self, numbers: &[(u16, T)]) -> Option<T> {
+        let names: Vec<String> = numbers.iter().map(|(number, _)| number.to_string()).collect();
+        let expected = names.join(" or ");
+        let DeValue::Integer(integer) = self.value else {
+            return self.wrong_type(&expected);
+        };
+        let written = u16::from_str_radix(integer.as_str(), integer.radix()).ok();
+        let found = numbers.iter().find(|(number, _)| Some(*number) == written);
+        found
+            .map(|(_, value)| *value)
             .or_else(|| self.refuse(format!("`{}` cannot be {integer}", self.key), &expected))
     }
 
@@ -331,9 +359,9 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// Offers the nearest key of the table, or else the table to which the key belongs.
-fn unknown_key(name: &str, place: Place, kind: &TableKind) -> Diagnostic {
+fn unknown_key(name: &str, place: Place, kind: &TableKind, more: &[&str]) -> Diagnostic {
     let unknown = Diagnostic::error(place, format!("unknown key `{name}` in {}", kind.title))
-        .one_of(name, kind.keys.iter().copied());
+        .one_of(name, kind.keys.iter().chain(more).copied());
     match super::TABLES.iter().find(|other| other.keys.contains(&name)) {
         Some(owner) if unknown.help.is_none() => {
             unknown.help(format!("`{name}` is a key of {}", owner.title))

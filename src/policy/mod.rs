@@ -6,6 +6,7 @@
 
 mod accounts;
 pub mod compile;
+pub mod conduct;
 pub mod describe;
 pub mod host;
 pub mod identity;
@@ -31,6 +32,7 @@ use ipnet::IpNet;
 
 use crate::clause::Clause;
 use crate::remedy::Mode;
+use conduct::Conduct;
 use identity::Identity;
 use load::{Capacity, Load};
 use path::PathRules;
@@ -76,6 +78,7 @@ pub struct Policy {
     pub network: Networks,
     pub responses: Responses,
     pub load: Load,
+    pub conduct: Conduct,
     pub state: State,
     pub log: Log,
     /// Parts of the configuration that are understood but not yet acted upon.

@@ -1,7 +1,5 @@
 //! Clauses, and the rule that nothing is done without one.
 
-use std::collections::BTreeSet;
-
 use crate::clause::{Behaviour, Clause};
 use crate::config::clauses as written;
 use crate::config::{At, Config, Diagnostic, Problems};
@@ -38,23 +36,9 @@ pub(super) fn resolve(id: &At<String>, config: &Config, problems: &Problems) -> 
     None
 }
 
-/// Every detector needs a clause: one of its own, or one that forbids what it recognises.
-pub(super) fn check_detectors(config: &Config, problems: &Problems) {
-    let forbidden: BTreeSet<Behaviour> =
-        config.clauses.iter().flat_map(|clause| &clause.forbids).map(|b| b.value).collect();
-    for detector in &config.detectors {
-        let behaviour = detector.behaviour.value;
-        match &detector.clause {
-            Some(clause) => {
-                resolve(clause, config, problems);
-            }
-            None if forbidden.contains(&behaviour) || config.clauses.is_empty() => {}
-            None => problems.add(
-                Diagnostic::error(detector.behaviour.place, format!("no clause forbids `{behaviour}`"))
-                    .expected(format!(
-                        "`clause = \"…\"` here, or a clause with `forbids = [\"{behaviour}\"]` in the policy"
-                    )),
-            ),
-        }
-    }
+/// The first clause that forbids a behaviour.
+pub(super) fn forbidding(behaviour: Behaviour, config: &Config) -> Option<ClauseId> {
+    let forbids = |clause: &written::Clause| clause.forbids.iter().any(|b| b.value == behaviour);
+    let at = config.clauses.iter().position(forbids)?;
+    u16::try_from(at).ok().map(ClauseId)
 }

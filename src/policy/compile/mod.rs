@@ -6,6 +6,7 @@
 
 mod accounts;
 mod clauses;
+mod conduct;
 mod coverage;
 mod identity;
 mod keys;
@@ -45,7 +46,6 @@ pub fn compile(config: &Config, directory: &Path, problems: &Problems) -> Option
     let upstreams = upstreams::compile(&config.upstreams.value, problems);
     let routes = routes::compile(config, paths, problems);
     let limits = limits::compile(config, paths, &routes, problems);
-    clauses::check_detectors(config, problems);
     let terms = terms::compile(config, &limits, &routes, problems);
     let accounts = accounts::compile(config, &terms, problems);
     let identity = identity::compile(config, problems);
@@ -73,6 +73,7 @@ pub fn compile(config: &Config, directory: &Path, problems: &Problems) -> Option
         network: identity::networks(config, client, problems),
         responses: responses::compile(&config.responses, problems),
         load: shares::compile(&config.load),
+        conduct: conduct::compile(config, paths, problems),
         state: State {
             memory_bytes: config.state.memory.unwrap_or(STATE_MEMORY),
             path: config.state.path.as_ref().map(|name| directory.join(&name.value)),

@@ -1,8 +1,11 @@
 //! What is understood but not acted upon, so that nobody believes to be protected by it.
 
+use crate::clause::Behaviour;
 use crate::config::Config;
+use crate::config::conduct::Detector;
 use crate::config::identity::Credential;
 use crate::config::limits::{KeyPart, Limit};
+use crate::detect;
 use crate::policy::WithoutEffect;
 use crate::remedy::Mode;
 
@@ -17,8 +20,9 @@ pub(super) fn list(config: &Config) -> Vec<WithoutEffect> {
         }
     }
     for detector in config.detectors.iter().filter(|detector| detector.mode != Some(Mode::Off)) {
-        let name = detector.behaviour.value;
-        list.push(part(format!("detectors.{name}"), format!("nobody looks for {name}, not even in shadow")));
+        if let Some(consequence) = of_detector(detector, config) {
+            list.push(part(format!("detectors.{}", detector.behaviour.value), consequence));
+        }
     }
     if config.standing.is_some() {
         list.push(part("standing", "nobody is warned, throttled, challenged or suspended"));
@@ -30,6 +34,22 @@ pub(super) fn list(config: &Config) -> Vec<WithoutEffect> {
 pub(super) fn of_limit(limit: &Limit) -> Option<&'static str> {
     let by = |part: KeyPart| limit.key.value.iter().any(|p| p.value == part);
     by(KeyPart::Fingerprint).then_some("requests are not counted by fingerprint")
+}
+
+/// What must not be believed because of a detector.
+fn of_detector(detector: &Detector, config: &Config) -> Option<String> {
+    let name = detector.behaviour.value;
+    if detect::spec(name).is_none() {
+        return Some(format!("nobody looks for {name}, not even in shadow"));
+    }
+    if name != Behaviour::Load {
+        return Some(format!("only `weir replay` looks for {name}, the running proxy does not"));
+    }
+    if config.load.unreasonable.is_none() {
+        return Some("without [load] unreasonable, no share of an upstream is ever unreasonable".to_owned());
+    }
+    let refuses = detector.mode == Some(Mode::Enforce);
+    refuses.then(|| "an unreasonable share is found and reported, but nobody is refused for it".to_owned())
 }
 
 /// A share is found unreasonable only of an upstream that is known to be busy.

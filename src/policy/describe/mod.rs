@@ -2,8 +2,12 @@
 //!
 //! Nothing secret is in it: of credentials the policy holds hashes, which are counted here, and of keys their kind is said.
 
+mod conduct;
 mod identity;
 mod limits;
+mod upheld;
+
+pub use upheld::{Means, Upholder};
 
 use std::time::Duration;
 
@@ -11,8 +15,7 @@ use serde_json::{Value, json};
 
 use super::path::{Case, Parameters, TrailingSlash};
 use super::{
-    AccessFormat, AccessTarget, ForwardedHeader, Limit, Listener, LogFormat, Policy, Priority, Route,
-    Upstream,
+    AccessFormat, AccessTarget, ForwardedHeader, Listener, LogFormat, Policy, Priority, Route, Upstream,
 };
 
 /// The whole policy. Times are in seconds, sizes in bytes; `null` stands for "no bound".
@@ -53,7 +56,9 @@ pub fn describe(policy: &Policy) -> Value {
         "identity": identity::identity(policy),
         "responses": identity::responses(policy),
         "load": identity::load(policy),
-        "clauses": clauses(policy),
+        "detectors": policy.conduct.detectors.iter().map(|d| conduct::detector(d, policy)).collect::<Vec<_>>(),
+        "detection": conduct::detection(policy),
+        "clauses": upheld::clauses(policy),
         "state": { "memory_bytes": policy.state.memory_bytes, "path": policy.state.path },
         "log": log(policy),
         "without_effect": policy
@@ -166,37 +171,6 @@ fn route(route: &Route, policy: &Policy) -> Value {
         "body_bytes_max": route.body_bytes_max,
         "allow_encoded_slashes": route.allow_encoded_slashes,
     })
-}
-
-fn clauses(policy: &Policy) -> Vec<Value> {
-    policy
-        .clauses
-        .iter()
-        .zip(policy.upheld_by())
-        .map(|(clause, upheld_by)| {
-            json!({
-                "id": clause.id,
-                "title": clause.title,
-                "text": clause.text,
-                "forbids": clause.forbids.iter().map(|b| b.name()).collect::<Vec<_>>(),
-                "upheld_by": upheld_by,
-            })
-        })
-        .collect()
-}
-
-impl Policy {
-    /// For each clause, in order, the names of the limits that are enforced for its sake.
-    pub fn upheld_by(&self) -> Vec<Vec<&str>> {
-        let enforced =
-            |limit: &Limit| limit.mode.at_most(self.enforcement.mode) == crate::remedy::Mode::Enforce;
-        (0..self.clauses.len())
-            .map(|at| {
-                let of_clause = |limit: &&Limit| usize::from(limit.clause.0) == at && enforced(limit);
-                self.limits.iter().filter(of_clause).map(|limit| limit.name.as_str()).collect()
-            })
-            .collect()
-    }
 }
 
 fn log(policy: &Policy) -> Value {

@@ -1,0 +1,56 @@
+//! Detectors, and what they know of the site.
+
+use serde_json::{Map, Value, json};
+
+use super::seconds;
+use crate::detect;
+use crate::policy::Policy;
+use crate::policy::conduct::{Detector, Failure, Login, Logins};
+
+pub(super) fn detector(detector: &Detector, policy: &Policy) -> Value {
+    let knobs = detect::spec(detector.behaviour).map_or(&[][..], |spec| spec.knobs);
+    let named = knobs.iter().zip(&detector.thresholds);
+    let thresholds: Map<String, Value> =
+        named.map(|(knob, value)| (knob.name.to_owned(), json!(value))).collect();
+    json!({
+        "name": detector.behaviour.name(),
+        "clause": policy.clause(detector.clause).id,
+        "mode": detector.mode.name(),
+        // Rounded back to the thousandths that it was written in.
+        "confidence": (f64::from(detector.confidence) * 1000.0).round() / 1000.0,
+        "answer": detector.answer.status(),
+        "for": seconds(detector.lasts),
+        "exempt": {
+            "ranges": detector.exempt.ranges,
+            "accounts": detector.exempt.accounts.iter().map(|account| &**account).collect::<Vec<_>>(),
+        },
+        "thresholds": thresholds,
+    })
+}
+
+pub(super) fn detection(policy: &Policy) -> Value {
+    let conduct = &policy.conduct;
+    json!({
+        "logins": match &conduct.logins {
+            Logins::Guessed => json!("usual"),
+            Logins::These(logins) => logins.iter().map(login).collect(),
+        },
+        "traps": conduct.traps.iter().map(|trap| trap.as_str()).collect::<Vec<_>>(),
+        "robots": conduct.robots,
+        "addresses": conduct.addresses.name(),
+        "memory_bytes": conduct.memory_bytes(policy.state.memory_bytes),
+    })
+}
+
+fn login(login: &Login) -> Value {
+    let (failed, succeeded) = match &login.failure {
+        Failure::These(failed) => (Some(failed), None),
+        Failure::AllBut(succeeded) => (None, Some(succeeded)),
+    };
+    json!({
+        "paths": login.paths.iter().map(|path| path.as_str()).collect::<Vec<_>>(),
+        "methods": login.methods.iter().map(|method| method.as_str()).collect::<Vec<_>>(),
+        "failed": failed,
+        "succeeded": succeeded,
+    })
+}
