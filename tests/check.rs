@@ -17,7 +17,9 @@ fn a_valid_file_is_summed_up() {
         "config/weir.toml is valid",
         "127.0.0.1:8080 clients; x-forwarded-for is believed from 127.0.0.1/32, ::1/128",
         "logins at most 5 in any 1min, by client, method POST, path /login (clause circumvent)",
-        "crawl nothing",
+        "crawl detector crawl (shadow)",
+        "content nothing",
+        "crawl in shadow: finds, and refuses nobody (clause crawl)",
         "WITHOUT EFFECT in this version",
         "per-account 600 per 1min, paced, 50 at once, by account (clause load); without account: not counted",
         "downloads at most 2GiB of response bodies in any 1h, by account and client, header range, plan pro \
@@ -25,7 +27,7 @@ fn a_valid_file_is_summed_up() {
         "browsers at most 300 in any 1min, by session, host www.example.com, not path /assets/** or /healthz, \
          client 192.0.2.0/24 (clause load); without session: counted together",
         "agreement acme per-account 20000 per 1min, paced, 2000 at once; else as plan pro (MSA 2026-03, 4.2)",
-        "detectors.crawl nobody looks for crawl, not even in shadow",
+        "detectors.load without [load] unreasonable, no share of an upstream is ever unreasonable",
     ] {
         // How the columns are padded is nobody's concern.
         let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -15,8 +15,7 @@ pub const DETECTION: TableKind =
 pub const LOGIN: TableKind =
     TableKind { title: "`logins`", keys: &["path", "method", "failed", "succeeded"] };
 
-pub const LOGIN_ANSWERS: TableKind =
-    TableKind { title: "`failed` or `succeeded`", keys: &["status"] };
+pub const LOGIN_ANSWERS: TableKind = TableKind { title: "`failed` or `succeeded`", keys: &["status"] };
 
 /// `[detection]` as written.
 #[derive(Clone, Debug, Default)]

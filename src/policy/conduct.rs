@@ -176,9 +176,8 @@ mod tests {
         assert_eq!(logins.find(&Method::GET, "/login"), None);
         assert_eq!(logins.find(&Method::POST, "/loginpage"), None);
         let login = logins.find(&Method::POST, "/blog/wp-login.php").unwrap();
-        let failed = [200, 302, 401].map(|status| {
-            logins.has_failed(login, StatusCode::from_u16(status).unwrap())
-        });
+        let failed =
+            [200, 302, 401].map(|status| logins.has_failed(login, StatusCode::from_u16(status).unwrap()));
         assert_eq!(failed, [true, false, true]);
     }
 
@@ -186,7 +185,8 @@ mod tests {
     #[test]
     fn written_logins_are_those() {
         let template = |path| Template::parse(path, &PathRules::default()).unwrap();
-        let login = |path, failure| Login { paths: vec![template(path)], methods: vec![Method::POST], failure };
+        let login =
+            |path, failure| Login { paths: vec![template(path)], methods: vec![Method::POST], failure };
         let logins = Logins::These(vec![
             login("/in", Failure::These(vec![401, 422])),
             login("/api/{v}/token", Failure::AllBut(vec![200])),

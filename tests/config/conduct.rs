@@ -43,7 +43,10 @@ fn detectors_run_as_written() {
     assert_eq!((retry.confidence, retry.lasts), (0.95, Duration::from_secs(3600)));
     assert_eq!((retry.exempt.ranges.len(), &*retry.thresholds), (1, &[50][..]));
     let crawl = conduct.detector(Behaviour::Crawl).unwrap();
-    assert_eq!((crawl.confidence, crawl.lasts, crawl.answer), (0.8, Duration::from_secs(600), Answer::default()));
+    assert_eq!(
+        (crawl.confidence, crawl.lasts, crawl.answer),
+        (0.8, Duration::from_secs(600), Answer::default())
+    );
 }
 
 /// Promise: no remedy without a clause: what no clause forbids is not looked for, unless it is given one.

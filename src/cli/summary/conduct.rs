@@ -37,7 +37,7 @@ fn detector(detector: &Detector, policy: &Policy) -> String {
             let (percent, lasts) = (detector.confidence * 100.0, time_text(detector.lasts));
             format!("whom it finds with {percent:.0}% or more is answered {answered} for {lasts}")
         }
-        Mode::Shadow | Mode::Off => "finds, and refuses nobody (shadow)".to_owned(),
+        Mode::Shadow | Mode::Off => "in shadow: finds, and refuses nobody".to_owned(),
     };
     let _ = write!(rest, " (clause {clause})");
     let knobs = detect::spec(detector.behaviour).map_or(&[][..], |spec| spec.knobs);
@@ -57,7 +57,9 @@ pub(super) fn site(policy: &Policy) -> Vec<Line> {
         return Vec::new();
     }
     let logins = match &conduct.logins {
-        Logins::Guessed => "as usual: a POST to /login and the like, which redirects when all is well".to_owned(),
+        Logins::Guessed => {
+            "as usual: a POST to /login and the like, which redirects when all is well".to_owned()
+        }
         Logins::These(logins) if logins.is_empty() => "none".to_owned(),
         Logins::These(logins) => logins.iter().map(login).collect::<Vec<_>>().join("; "),
     };

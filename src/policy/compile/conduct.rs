@@ -24,7 +24,8 @@ pub(super) fn compile(config: &Config, rules: PathRules, problems: &Problems) ->
     let written: Vec<(&written::Detector, Option<ClauseId>)> =
         config.detectors.iter().map(|one| (one, clause(one, config, problems))).collect();
     let detectors = detect::specs().iter().filter_map(|spec| {
-        let Some((own, clause)) = written.iter().find(|(one, _)| one.behaviour.value == spec.behaviour) else {
+        let Some((own, clause)) = written.iter().find(|(one, _)| one.behaviour.value == spec.behaviour)
+        else {
             return Some(untuned(spec, clauses::forbidding(spec.behaviour, config)?));
         };
         let exempt = matches::exempt(&own.exempt, config, problems);
@@ -58,7 +59,9 @@ fn clause(detector: &written::Detector, config: &Config, problems: &Problems) ->
     if found.is_none() && !config.clauses.is_empty() {
         problems.add(
             Diagnostic::error(detector.behaviour.place, format!("no clause forbids `{behaviour}`")).expected(
-                format!("`clause = \"…\"` here, or a clause with `forbids = [\"{behaviour}\"]` in the policy"),
+                format!(
+                    "`clause = \"…\"` here, or a clause with `forbids = [\"{behaviour}\"]` in the policy"
+                ),
             ),
         );
     }
