@@ -91,6 +91,20 @@ impl Addresses {
     }
 }
 
+impl Default for Conduct {
+    /// Nobody is watched.
+    fn default() -> Self {
+        Conduct {
+            detectors: Vec::new(),
+            logins: Logins::default(),
+            traps: Vec::new(),
+            robots: false,
+            addresses: Addresses::default(),
+            memory_permille: 500,
+        }
+    }
+}
+
 impl Conduct {
     /// Whether anybody is watched at all.
     pub fn is_watching(&self) -> bool {

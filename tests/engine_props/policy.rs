@@ -49,6 +49,7 @@ pub(crate) fn policy(limits: Vec<Limit>) -> Policy {
         network: Default::default(),
         responses: Default::default(),
         load: Default::default(),
+        conduct: Default::default(),
         state: State { memory_bytes: 1 << 20, path: None },
         log: Log { format: None, level: String::new(), access: None },
         without_effect: Vec::new(),

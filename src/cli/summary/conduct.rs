@@ -8,6 +8,7 @@ use crate::detect;
 use crate::policy::Policy;
 use crate::policy::conduct::{Addresses, Detector, Failure, Login, Logins};
 use crate::policy::describe::{Means, Upholder};
+use crate::policy::template::Template;
 use crate::remedy::{Answer, Mode};
 
 /// Those in force, and those that no clause wants.
@@ -63,7 +64,7 @@ pub(super) fn site(policy: &Policy) -> Vec<Line> {
         Logins::These(logins) if logins.is_empty() => "none".to_owned(),
         Logins::These(logins) => logins.iter().map(login).collect::<Vec<_>>().join("; "),
     };
-    let traps: Vec<&str> = conduct.traps.iter().map(|trap| trap.as_str()).collect();
+    let traps: Vec<&str> = conduct.traps.iter().map(Template::as_str).collect();
     let traps = if traps.is_empty() { "none".to_owned() } else { traps.join(", ") };
     let robots = if conduct.robots { "fetched from the app" } else { "not looked at" };
     let addresses = match conduct.addresses {
@@ -77,7 +78,7 @@ pub(super) fn site(policy: &Policy) -> Vec<Line> {
 }
 
 fn login(login: &Login) -> String {
-    let paths: Vec<&str> = login.paths.iter().map(|path| path.as_str()).collect();
+    let paths: Vec<&str> = login.paths.iter().map(Template::as_str).collect();
     let answers = match &login.failure {
         Failure::These(failed) => format!("failed with {}", joined(failed)),
         Failure::AllBut(succeeded) => format!("failed but with {}", joined(succeeded)),

@@ -6,6 +6,7 @@ use super::seconds;
 use crate::detect;
 use crate::policy::Policy;
 use crate::policy::conduct::{Detector, Failure, Login, Logins};
+use crate::policy::template::Template;
 
 pub(super) fn detector(detector: &Detector, policy: &Policy) -> Value {
     let knobs = detect::spec(detector.behaviour).map_or(&[][..], |spec| spec.knobs);
@@ -35,7 +36,7 @@ pub(super) fn detection(policy: &Policy) -> Value {
             Logins::Guessed => json!("usual"),
             Logins::These(logins) => logins.iter().map(login).collect(),
         },
-        "traps": conduct.traps.iter().map(|trap| trap.as_str()).collect::<Vec<_>>(),
+        "traps": conduct.traps.iter().map(Template::as_str).collect::<Vec<_>>(),
         "robots": conduct.robots,
         "addresses": conduct.addresses.name(),
         "memory_bytes": conduct.memory_bytes(policy.state.memory_bytes),
@@ -48,8 +49,8 @@ fn login(login: &Login) -> Value {
         Failure::AllBut(succeeded) => (None, Some(succeeded)),
     };
     json!({
-        "paths": login.paths.iter().map(|path| path.as_str()).collect::<Vec<_>>(),
-        "methods": login.methods.iter().map(|method| method.as_str()).collect::<Vec<_>>(),
+        "paths": login.paths.iter().map(Template::as_str).collect::<Vec<_>>(),
+        "methods": login.methods.iter().map(http::Method::as_str).collect::<Vec<_>>(),
         "failed": failed,
         "succeeded": succeeded,
     })
