@@ -27,7 +27,12 @@ pub(crate) struct Launch {
 
 impl Launch {
     pub(crate) fn new(config: &Config) -> Self {
-        Launch { config: config.text(), beside: Vec::new(), inherited: None, files_max: None }
+        Self::of_text(config.text())
+    }
+
+    /// With a config that is written out.
+    pub(crate) const fn of_text(config: String) -> Self {
+        Launch { config, beside: Vec::new(), inherited: None, files_max: None }
     }
 
     /// Another file in the config's directory, which the config names.
