@@ -9,11 +9,13 @@ mod policy;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use http::StatusCode;
 use tempfile::TempDir;
-use weir::engine::{Engine, Extent};
-use weir::facts::Facts;
-use weir::policy::{Bound, Limit, Period, WhoPart};
+use weir::engine::{Binding, Engine, Extent};
+use weir::facts::{Facts, Origin, Outcome};
+use weir::policy::{Bound, Cost, Limit, Period, WhoPart};
 use weir::remedy::Verdict;
 use weir::store::{Damage, Refused, Store};
 use weir::time::{Moment, WallTime};
@@ -37,11 +39,18 @@ impl Saved {
     }
 
     fn of(limits_used: Vec<Limit>, extent: Extent) -> Self {
+        Saved::after(limits_used, extent, |engine, binding| {
+            while engine.admit(binding, &request(100)).0.verdict == Verdict::Forward {}
+        })
+    }
+
+    /// The same, of limits that are used up in another way.
+    fn after(limits_used: Vec<Limit>, extent: Extent, use_up: impl Fn(&Engine, &Binding)) -> Self {
         let saved = Saved { directory: TempDir::new().expect("a directory"), limits: limits_used };
         let (store, key) = Store::open(&saved.path()).expect("a store");
         let engine = Engine::with_key(1 << 20, key.engine).starting_at(START);
         let binding = engine.bind(limits(saved.limits.clone()));
-        while engine.admit(&binding, &request(100)).0.verdict == Verdict::Forward {}
+        use_up(&engine, &binding);
         store.save(&engine, extent, Moment::from_nanos(100 * SECOND)).expect("saved");
         saved
     }
@@ -102,6 +111,31 @@ fn counters_go_on_after_a_restart() {
     }
 }
 
+/// Promise 3: what was spent of upstream time stays spent over a restart: of four seconds at 100, with three a minute
+/// allowed, three are back at 160, second 50 of the next process, and the fourth is spent then.
+#[test]
+fn upstream_time_goes_on_after_a_restart() {
+    let mut limit = per_client("time", sliding(3_000_000, 60 * SECOND));
+    limit.cost = Cost::UpstreamTime;
+    let spend = |engine: &Engine, binding: &Binding| {
+        let outcome = Outcome {
+            at: Moment::from_nanos(100 * SECOND),
+            origin: Origin::App,
+            status: StatusCode::OK,
+            request_bytes: 0,
+            response_bytes: 0,
+            upstream_time: Duration::from_secs(4),
+        };
+        engine.observe(engine.admit(binding, &request(100)).1, &outcome);
+    };
+    let saved = Saved::after(vec![limit], Extent::Everything, spend);
+    let (engine, loaded) = saved.next(110);
+    assert_eq!(loaded.expect("whole"), Some(1));
+    assert!(!saved.admits(&engine, 49));
+    // A part of the window late at most, which is half a second.
+    assert!(saved.admits(&engine, 51));
+}
+
 /// Promise 3: what was back before the next process began is not restored.
 #[test]
 fn what_is_back_is_not_restored() {
@@ -115,7 +149,7 @@ fn what_is_back_is_not_restored() {
 #[test]
 fn quotas_are_long_lived() {
     let month = per_client("month", quota(4, Period::Month));
-    let rolling = per_client("rolling", quota(4, Period::Rolling(std::time::Duration::from_nanos(30 * DAY))));
+    let rolling = per_client("rolling", quota(4, Period::Rolling(Duration::from_nanos(30 * DAY))));
     for limit in [month, rolling] {
         let saved = Saved::of(vec![limit], Extent::LongLived);
         let (engine, loaded) = saved.next(3 * 3600);
@@ -156,7 +190,7 @@ fn other_versions_and_keys_are_refused() {
     newer[8] = 200;
     fs::write(saved.path(), &newer).expect("written");
     assert!(matches!(saved.next(110).1, Err(Refused::Damaged(Damage::OtherVersion(200)))));
-    newer[8] = 1;
+    newer[8] = 2;
     fs::write(saved.path(), &newer).expect("written");
     assert_eq!(saved.next(110).1.expect("whole"), Some(1));
     fs::remove_file(saved.directory.path().join("state.key")).expect("removed");

@@ -37,7 +37,7 @@ pub(super) fn amount(units: u64, cost: Cost) -> String {
     match cost {
         Cost::Requests => units.to_string(),
         Cost::RequestBytes | Cost::ResponseBytes | Cost::Bytes => bytes_text(units),
-        Cost::UpstreamTime => time_text(Duration::from_nanos(units)),
+        Cost::UpstreamTime => time_text(Duration::from_micros(units)),
     }
 }
 
@@ -53,7 +53,7 @@ mod tests {
         assert_eq!(bound(sliding(100), Cost::Requests), "at most 100 in any 1h");
         assert_eq!(bound(sliding(2 << 30), Cost::ResponseBytes), "at most 2GiB of response bodies in any 1h");
         assert_eq!(
-            bound(sliding(120_000_000_000), Cost::UpstreamTime),
+            bound(sliding(120_000_000), Cost::UpstreamTime),
             "at most 2min of upstream time in any 1h"
         );
     }

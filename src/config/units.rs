@@ -35,11 +35,11 @@ pub struct Quota {
 }
 
 impl Amount {
-    /// In what the engine counts: requests, bytes, or nanoseconds.
+    /// In what the engine counts: requests, bytes, or microseconds.
     pub fn units(self) -> Option<NonZeroU64> {
         match self {
             Amount::Count(units) | Amount::Bytes(units) => Some(units),
-            Amount::Time(time) => NonZeroU64::new(u64::try_from(time.as_nanos()).ok()?),
+            Amount::Time(time) => NonZeroU64::new(u64::try_from(time.as_micros()).ok()?),
         }
     }
 }

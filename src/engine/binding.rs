@@ -177,6 +177,7 @@ fn bind(
     let slot = names.slot(CellName {
         limit: limit.name.clone(),
         algorithm,
+        timed: limit.cost == Cost::UpstreamTime,
         route: limit.key.per_route.then(|| route.name.clone()),
         upstream,
     });

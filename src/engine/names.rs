@@ -30,6 +30,8 @@ pub(super) enum Algorithm {
 pub(super) struct CellName {
     pub(super) limit: String,
     pub(super) algorithm: Algorithm,
+    /// Whether it counts time: what a limit counted of bytes says nothing of that.
+    pub(super) timed: bool,
     /// For limits that count by route.
     pub(super) route: Option<String>,
     /// For limits that count by upstream.
@@ -105,6 +107,7 @@ mod tests {
         CellName {
             limit: limit.to_owned(),
             algorithm: Algorithm::Sliding,
+            timed: false,
             route: route.map(str::to_owned),
             upstream: None,
         }

@@ -103,7 +103,7 @@ fn rule(bound: Bound, cost: Cost, origin: WallTime) -> Rule {
 
 /// Time is spent while a request is in flight; bytes are counted when it ends.
 fn accruing<R>(rule: DebtRule<R>, cost: Cost) -> DebtRule<R> {
-    if cost == Cost::UpstreamTime { rule.accruing(Duration::from_nanos(1)) } else { rule }
+    if cost == Cost::UpstreamTime { rule.accruing(Duration::from_micros(1)) } else { rule }
 }
 
 /// How a limit counts.
@@ -128,6 +128,27 @@ mod tests {
     use std::num::NonZeroU64;
 
     use super::*;
+    use crate::limit::Cell;
+    use crate::time::Moment;
+
+    /// Promise: who waits on the upstream for two minutes in every minute is kept in 4 bytes a part of the window, as
+    /// everybody is: a block of 512 bytes beside the book itself.
+    #[test]
+    fn upstream_time_is_kept_narrow() {
+        let units = NonZeroU64::new(120_000_000).unwrap_or(NonZeroU64::MIN);
+        let bound = Bound::SlidingWindow { units, window: Duration::from_secs(60) };
+        let rule = rule(bound, Cost::UpstreamTime, WallTime { unix_ms: 0 });
+        let mut cell = Cell::new(&rule);
+        let one = Moment::from_nanos(0);
+        cell.settle(&rule, 0, 1, one, one);
+        let book = cell.heap_bytes();
+        for at in (0..60_000).step_by(100) {
+            let now = Moment::from_nanos(at * 1_000_000);
+            cell.settle(&rule, 0, 200_000, now, now);
+        }
+        assert_eq!(cell.status(&rule, Moment::from_nanos(59_900_000_000)).used, 120_000_001);
+        assert_eq!(cell.heap_bytes() - book, 512);
+    }
 
     /// Promise: of two accounts the stricter number holds, also between a month and a window that rolls: a million a
     /// month is less than a million a day, and more than a thousand a day.

@@ -10,6 +10,9 @@ use crate::limit::Rule;
 use crate::policy::Cost;
 use crate::time::{Moment, nanos};
 
+/// Of upstream time. A finer one would need cells of twice the size.
+const NANOS_PER_UNIT: u64 = 1_000;
+
 /// What an admitted request holds until it ends. Dropping it releases the same, once: of a cost that is known only
 /// afterwards, what was reserved is then taken for what was spent.
 ///
@@ -80,7 +83,7 @@ impl Place {
             Cost::RequestBytes => outcome.request_bytes,
             Cost::ResponseBytes => outcome.response_bytes,
             Cost::Bytes => outcome.request_bytes.saturating_add(outcome.response_bytes),
-            Cost::UpstreamTime => nanos(outcome.upstream_time),
+            Cost::UpstreamTime => nanos(outcome.upstream_time).div_ceil(NANOS_PER_UNIT),
         }
     }
 }

@@ -143,7 +143,7 @@ pub enum Cost {
     ResponseBytes,
     /// Both ways.
     Bytes,
-    /// Time spent waiting on the upstream, in nanoseconds.
+    /// Time spent waiting on the upstream, in microseconds, each begun one counted.
     UpstreamTime,
 }
 

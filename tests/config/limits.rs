@@ -53,7 +53,7 @@ fn costs_and_quotas_have_their_units() {
     let minute = Duration::from_secs(60);
     assert_eq!(
         bound("rate = \"120s/min\"\ncost = \"upstream-time\""),
-        (Cost::UpstreamTime, Bound::SlidingWindow { units: units(120_000_000_000), window: minute })
+        (Cost::UpstreamTime, Bound::SlidingWindow { units: units(120_000_000), window: minute })
     );
     assert_eq!(
         bound("rate = \"64KiB/min\"\ncost = \"response-bytes\"\nalgorithm = \"gcra\""),

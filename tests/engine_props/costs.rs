@@ -53,7 +53,7 @@ fn a_response_larger_than_the_limit_is_paid_in_full() {
 #[test]
 fn upstream_time_counts_in_flight() {
     let engine = Engine::new(0);
-    let mut limit = per_client("time", sliding(3 * SECOND, 60 * SECOND));
+    let mut limit = per_client("time", sliding(3_000_000, 60 * SECOND));
     limit.cost = Cost::UpstreamTime;
     let binding = engine.bind(limits(vec![limit]));
     let (_, ticket) = engine.admit(&binding, &get(1, 0));
@@ -65,6 +65,21 @@ fn upstream_time_counts_in_flight() {
     engine.observe(other, &outcome(4 * SECOND, 0, SECOND));
     // They had waited for the client, mostly: two seconds were spent.
     assert_eq!(engine.admit(&binding, &get(1, 4 * SECOND)).0.verdict, Verdict::Forward);
+}
+
+/// Promise 3: a limit that counted bytes and now counts time begins anew: what was counted of one says nothing of the
+/// other.
+#[test]
+fn bytes_do_not_become_time() {
+    let engine = Engine::new(0);
+    let mut limit = per_client("both", sliding(1000, 60 * SECOND));
+    limit.cost = Cost::ResponseBytes;
+    let bytes = engine.bind(limits(vec![limit.clone()]));
+    engine.observe(engine.admit(&bytes, &get(1, 0)).1, &outcome(0, 5000, 0));
+    assert_ne!(engine.admit(&bytes, &get(1, 1)).0.verdict, Verdict::Forward);
+    limit.cost = Cost::UpstreamTime;
+    let time = engine.bind(limits(vec![limit]));
+    assert_eq!(engine.admit(&time, &get(1, 1)).0.verdict, Verdict::Forward);
 }
 
 /// Promise: a quota by the calendar is full again with the next month, in UTC, and says so.

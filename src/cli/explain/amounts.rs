@@ -28,7 +28,7 @@ pub(super) fn bound(bound: &BoundReport, cost: &str) -> String {
 /// `100`, `2GiB`, `1.5s`: units of what is counted.
 pub(super) fn amount(units: u64, cost: &str) -> String {
     match cost {
-        "upstream-time" => time(Duration::from_nanos(units).as_secs_f64()),
+        "upstream-time" => time(Duration::from_micros(units).as_secs_f64()),
         "bytes" | "request-bytes" | "response-bytes" => bytes_text(units),
         _ => units.to_string(),
     }
@@ -50,7 +50,7 @@ mod tests {
         assert_eq!(amount(100, "requests"), "100");
         assert_eq!(amount(2 << 30, "bytes"), "2GiB");
         assert_eq!(amount(1500, "response-bytes"), "1500B");
-        assert_eq!(amount(120_000_000_000, "upstream-time"), "2min");
+        assert_eq!(amount(120_000_000, "upstream-time"), "2min");
         assert_eq!(time(0.000_5), "1ms");
         assert_eq!(time(59.2), "1min");
         let rate = BoundReport::Gcra { units: 600, window: 60.0, burst: 50 };

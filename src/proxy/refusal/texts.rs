@@ -194,7 +194,7 @@ impl Unit {
     }
 
     fn told(self, units: u64) -> u64 {
-        let units = if self == Unit::UpstreamMilliseconds { units / 1_000_000 } else { units };
+        let units = if self == Unit::UpstreamMilliseconds { units / 1_000 } else { units };
         units.min(SF_INTEGER_MAX)
     }
 }
@@ -291,7 +291,7 @@ mod tests {
             (Cost::Bytes, window(2 << 20), "\"x\";q=2097152;qu=\"content-bytes\";w=60"),
             (
                 Cost::UpstreamTime,
-                window(120_000_000_000),
+                window(120_000_000),
                 "\"x\";q=120000;qu=\"weir-upstream-milliseconds\";w=60",
             ),
             (Cost::Requests, month, "\"x\";q=1000"),

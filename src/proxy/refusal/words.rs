@@ -50,7 +50,7 @@ fn amount(units: u64, cost: Cost) -> String {
         Cost::RequestBytes => format!("{} of request bodies", bytes(units)),
         Cost::ResponseBytes => format!("{} of response bodies", bytes(units)),
         Cost::Bytes => format!("{} of bodies, sent and received,", bytes(units)),
-        Cost::UpstreamTime => format!("{} of the site's time", time(Duration::from_nanos(units))),
+        Cost::UpstreamTime => format!("{} of the site's time", time(Duration::from_micros(units))),
     }
 }
 
@@ -166,7 +166,7 @@ mod tests {
             ),
             (
                 Cost::UpstreamTime,
-                window(120_000_000_000, 60),
+                window(120_000_000, 60),
                 "at most 2 minutes of the site's time in every minute.",
             ),
         ] {
