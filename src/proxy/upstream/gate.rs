@@ -2,9 +2,14 @@
 //!
 //! Who has the higher priority is let in first, among equals who came first. When the queue is full, whoever comes
 //! takes the place of the last in it of the lowest priority, if that is lower than its own.
+//!
+//! A reload changes its numbers, not who is in flight or waits.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -31,13 +36,13 @@ pub enum GateError {
 #[derive(Debug)]
 pub struct Gate {
     inside: Mutex<Inside>,
-    queue: Queue,
-    is_adaptive: bool,
+    is_adaptive: AtomicBool,
 }
 
 #[derive(Debug)]
 struct Inside {
     places: Places,
+    queue: Queue,
     taken: u32,
     /// By priority, from the lowest; each in order of arrival. Empty while a place is free.
     queues: [BTreeMap<u64, oneshot::Sender<Answer>>; Priority::ALL.len()],
@@ -58,23 +63,41 @@ impl Gate {
         Gate::with(Places::Fixed(places.get()), queue)
     }
 
-    /// The gate of a capacity that is bounded. What `before` had found of a capacity that finds itself stays.
-    pub fn of(capacity: Capacity, queue: Queue, before: Option<&Gate>) -> Option<Self> {
+    /// The gate of a capacity that is bounded: the one from `before`, with all who are in flight or wait, and with what
+    /// it had found of a capacity that finds itself.
+    pub fn of(capacity: Capacity, queue: Queue, before: Option<&Arc<Gate>>) -> Option<Arc<Self>> {
         let places = match capacity {
             Capacity::Unbounded => return None,
             Capacity::Fixed(places) => Places::Fixed(places.get()),
-            Capacity::Adaptive { min, max } => Places::Adaptive(match before.map(Gate::places) {
+            Capacity::Adaptive { min, max } => Places::Adaptive(match before.map(|before| before.places()) {
                 Some(Places::Adaptive(found)) => found.within(min, max),
                 _ => AdaptiveLimit::new(min, max),
             }),
         };
-        Some(Gate::with(places, queue))
+        let Some(before) = before else { return Some(Arc::new(Gate::with(places, queue))) };
+        before.change(places, queue);
+        Some(Arc::clone(before))
+    }
+
+    /// The gate of a server: the one from `before` if there is one, with all who are in flight or wait.
+    pub fn of_server(places: NonZeroU32, queue: Queue, before: Option<&Arc<Gate>>) -> Arc<Self> {
+        let Some(before) = before else { return Arc::new(Gate::new(places, queue)) };
+        before.change(Places::Fixed(places.get()), queue);
+        Arc::clone(before)
     }
 
     fn with(places: Places, queue: Queue) -> Self {
-        let is_adaptive = matches!(places, Places::Adaptive(_));
-        let inside = Inside { places, taken: 0, queues: Default::default(), next: 0 };
-        Gate { inside: Mutex::new(inside), queue, is_adaptive }
+        let is_adaptive = AtomicBool::new(matches!(places, Places::Adaptive(_)));
+        let inside = Inside { places, queue, taken: 0, queues: Default::default(), next: 0 };
+        Gate { inside: Mutex::new(inside), is_adaptive }
+    }
+
+    /// Other numbers, from now on: fewer places let nobody in until enough have left, more do so at once.
+    fn change(&self, places: Places, queue: Queue) {
+        let mut inside = self.inside.lock();
+        self.is_adaptive.store(matches!(places, Places::Adaptive(_)), Ordering::Relaxed);
+        (inside.places, inside.queue) = (places, queue);
+        inside.let_in();
     }
 
     /// Whether somebody would be let in at once.
@@ -85,7 +108,7 @@ impl Gate {
     /// Takes a place, to be given back with [`Gate::leave`] exactly once.
     pub async fn enter(&self, priority: Priority) -> Result<(), GateError> {
         let Some(mut turn) = self.enter_or_queue(priority)? else { return Ok(()) };
-        match timeout(self.queue.timeout, &mut turn.answer).await {
+        match timeout(turn.patience, &mut turn.answer).await {
             Ok(Ok(answer)) => answer,
             // Nobody drops the other end without an answer; if somebody did, there is no place.
             Ok(Err(_)) => Err(GateError::QueueFull),
@@ -101,7 +124,7 @@ impl Gate {
 
     /// Learns from a request that was handed over at `began` and answered at `now`, where the capacity finds itself.
     pub fn answered(&self, began: Moment, now: Moment) {
-        if !self.is_adaptive {
+        if !self.is_adaptive.load(Ordering::Relaxed) {
             return;
         }
         let mut inside = self.inside.lock();
@@ -137,7 +160,7 @@ impl Gate {
             inside.taken += 1;
             return Ok(None);
         }
-        let is_full = inside.waiting() >= usize::try_from(self.queue.length_max).unwrap_or(usize::MAX);
+        let is_full = inside.waiting() >= usize::try_from(inside.queue.length_max).unwrap_or(usize::MAX);
         if is_full && !inside.displace(priority) {
             return Err(GateError::QueueFull);
         }
@@ -145,7 +168,7 @@ impl Gate {
         let number = inside.next;
         inside.next += 1;
         inside.queues[priority as usize].insert(number, tell);
-        Ok(Some(Turn { gate: self, priority, number, answer }))
+        Ok(Some(Turn { gate: self, priority, number, patience: inside.queue.timeout, answer }))
     }
 }
 
@@ -186,6 +209,7 @@ struct Turn<'a> {
     gate: &'a Gate,
     priority: Priority,
     number: u64,
+    patience: Duration,
     answer: oneshot::Receiver<Answer>,
 }
 
@@ -202,7 +226,6 @@ impl Drop for Turn<'_> {
 #[cfg(test)]
 mod tests {
     use std::future::ready;
-    use std::time::Duration;
 
     use super::*;
     use Priority::{Batch, High, Normal};
@@ -305,6 +328,28 @@ mod tests {
         assert_eq!(gate.busy().in_flight, 1, "the place is another's, who does not know it yet");
         drop(let_in);
         assert_eq!(gate.busy().in_flight, 0);
+    }
+
+    /// Promise 3: a reload keeps who is in flight and who waits: with fewer places nobody is let in until enough have left,
+    /// with more whoever waits is let in at once.
+    #[tokio::test(start_paused = true)]
+    async fn a_reload_keeps_who_is_in_flight() {
+        let queue = Queue { length_max: 9, timeout: Duration::from_secs(1) };
+        let of = |places: u32, before: Option<&Arc<Gate>>| {
+            Gate::of(Capacity::Fixed(NonZeroU32::new(places).unwrap()), queue, before).unwrap()
+        };
+        let before = of(2, None);
+        before.enter(Normal).await.unwrap();
+        before.enter(Normal).await.unwrap();
+        let fewer = of(1, Some(&before));
+        let mut waiting = Box::pin(fewer.enter(Normal));
+        wait!(waiting);
+        // Whoever came in before the reload leaves by the gate as it is now.
+        before.leave();
+        wait!(waiting);
+        let more = of(2, Some(&fewer));
+        assert_eq!(waiting.await, Ok(()));
+        assert_eq!(more.busy(), Busy { in_flight: 2, capacity: 2 });
     }
 
     /// Promise: a capacity that finds itself lets those in who wait when it has grown.

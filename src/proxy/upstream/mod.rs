@@ -33,7 +33,7 @@ pub struct Upstream {
     pub rule: policy::Upstream,
     pub servers: Vec<Arc<Server>>,
     pub budget: Budget,
-    capacity: Option<Gate>,
+    capacity: Option<Arc<Gate>>,
 }
 
 /// Why a request got no connection.
@@ -46,19 +46,24 @@ pub enum LeaseError {
 }
 
 impl Upstream {
-    /// Builds the run-time part of `rule`, taking over from `before` every server that stayed the same.
+    /// Builds the run-time part of `rule`, taking over from `before` every server that stayed the same, and of one whose
+    /// numbers changed who is in flight there.
     pub fn new(rule: &policy::Upstream, workers: usize, before: Option<&Upstream>) -> Self {
         let servers = rule
             .servers
             .iter()
             .map(|s| {
-                before
-                    .filter(|b| {
-                        b.rule.idle_timeout == rule.idle_timeout
+                let old = before.and_then(|b| Some((b, b.servers.iter().find(|old| old.is_at(s))?)));
+                match old {
+                    Some((b, old))
+                        if b.rule.idle_timeout == rule.idle_timeout
                             && b.rule.idle_connections_max == rule.idle_connections_max
-                    })
-                    .and_then(|b| b.servers.iter().find(|old| old.serves(s, rule.queue)))
-                    .map_or_else(|| Arc::new(Server::new(s, rule, workers)), Arc::clone)
+                            && old.serves(s, rule.queue) =>
+                    {
+                        Arc::clone(old)
+                    }
+                    old => Arc::new(Server::new(s, rule, workers, old.map(|(_, old)| &**old))),
+                }
             })
             .collect::<Vec<Arc<Server>>>();
         if before.is_some_and(|b| b.rule.health_check != rule.health_check) {
@@ -84,13 +89,13 @@ impl Upstream {
 
     /// Requests that wait for a place, here or at a server.
     pub fn waiting(&self) -> u32 {
-        self.capacity.as_ref().map_or(0, Gate::waiting)
+        self.capacity.as_ref().map_or(0, |gate| gate.waiting())
             + self.servers.iter().map(|s| s.gate.waiting()).sum::<u32>()
     }
 
     /// How busy it is against its capacity; `None` if that is not known.
     pub fn busy(&self) -> Option<Busy> {
-        self.capacity.as_ref().map(Gate::busy)
+        self.capacity.as_ref().map(|gate| gate.busy())
     }
 
     /// Waits for a place within the upstream's capacity.

@@ -15,20 +15,26 @@ pub struct Server {
     name: Arc<str>,
     queue: policy::Queue,
     pub health: Health,
-    pub gate: Gate,
+    pub gate: Arc<Gate>,
     pub idle: IdleConnections,
     in_flight: AtomicU32,
     open: AtomicU32,
 }
 
 impl Server {
-    pub fn new(rule: &policy::Server, upstream: &policy::Upstream, workers: usize) -> Self {
+    /// `before` is the same server with other numbers, if a reload changed them.
+    pub fn new(
+        rule: &policy::Server,
+        upstream: &policy::Upstream,
+        workers: usize,
+        before: Option<&Server>,
+    ) -> Self {
         Server {
             rule: rule.clone(),
             name: rule.name.as_str().into(),
             queue: upstream.queue,
             health: Health::default(),
-            gate: Gate::new(rule.connections_max, upstream.queue),
+            gate: Gate::of_server(rule.connections_max, upstream.queue, before.map(|before| &before.gate)),
             idle: IdleConnections::new(workers, upstream.idle_connections_max, upstream.idle_timeout),
             in_flight: AtomicU32::new(0),
             open: AtomicU32::new(0),
@@ -38,6 +44,11 @@ impl Server {
     /// Whether a reload may go on using this server, with its connections and what is known of its health.
     pub fn serves(&self, rule: &policy::Server, queue: policy::Queue) -> bool {
         self.rule == *rule && self.queue == queue
+    }
+
+    /// Whether it is the server that `rule` names, be its numbers others.
+    pub fn is_at(&self, rule: &policy::Server) -> bool {
+        self.rule.address == rule.address
     }
 
     pub fn name(&self) -> &str {
