@@ -1,4 +1,5 @@
 //! What was refused lately and why, for whoever is asked about it: bounded rings, overwritten from their oldest end.
+//! Beside them, in rings of their own, some of what a limit in shadow would have refused.
 //!
 //! It keeps a client's address (folded, as limits see it) and the ids of accounts for at most [`KEPT_FOR`], whatever
 //! the traffic. Names are shared with the policy, so that remembering a refusal allocates nothing unless more than two
@@ -7,6 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ahash::RandomState;
@@ -19,13 +21,18 @@ use super::explain::Numbers;
 use super::explain::report::{NumbersReport, UsageReport, cost_of, seconds};
 use crate::facts::Client;
 use crate::policy::Policy;
-use crate::remedy::{Decision, LimitDetail, Refusal};
+use crate::remedy::{Decision, LimitDetail, Mode, Refusal};
 use crate::time::{Moment, WallTime};
 
 /// Clients are spread over so many parts, and a flood of one client's refusals displaces those of its part only.
 const PARTS: usize = 64;
 /// Refusals that each part remembers: 4096 in all, at most 4 MiB.
 const PART_CAPACITY: usize = 64;
+/// The same of requests that were let pass: 1024 in all, at most 1 MiB.
+const SHADOW_CAPACITY: usize = 16;
+/// Each part notes one of these in such a time at most, so that a limit in shadow costs nothing however far it is
+/// exceeded: 256 a second in all.
+const SHADOW_INTERVAL: Duration = Duration::from_millis(250);
 /// For how long at most.
 pub const KEPT_FOR: Duration = Duration::from_secs(60 * 60);
 
@@ -33,11 +40,20 @@ pub const KEPT_FOR: Duration = Duration::from_secs(60 * 60);
 #[derive(Debug)]
 pub struct RecentRefusals {
     hasher: RandomState,
-    /// Each from its oldest to its latest.
-    parts: [Mutex<VecDeque<Refused>>; PARTS],
+    refused: Ring,
+    shadow: Ring,
+    /// In nanoseconds, when a part may note the next in shadow.
+    shadow_from: [AtomicU64; PARTS],
 }
 
-/// One request that a limit refused.
+/// Parts, each from its oldest to its latest.
+#[derive(Debug)]
+struct Ring {
+    parts: [Mutex<VecDeque<Refused>>; PARTS],
+    capacity: usize,
+}
+
+/// One request that a limit refused, or would have refused.
 #[derive(Clone, Debug)]
 pub struct Refused {
     pub at: Moment,
@@ -47,7 +63,9 @@ pub struct Refused {
     pub accounts: SmallVec<[Arc<str>; 1]>,
     pub method: Method,
     pub route: Option<Arc<str>>,
-    /// The limit that is named to the client.
+    /// Whether it was let pass, as all that it was over was in shadow.
+    pub in_shadow: bool,
+    /// The limit that is named to the client, or would have been.
     pub limit: Arc<str>,
     pub retry_after: Option<Duration>,
     /// Every limit that it was over, enforced or not.
@@ -82,9 +100,9 @@ pub struct RefusalReport {
     pub accounts: Vec<String>,
     pub method: String,
     pub route: Option<String>,
-    /// `refuse`; others may come.
+    /// `refuse`, or `shadow` where it was let pass and only would have been refused; others may come.
     pub verdict: String,
-    /// The limit that was named to the client.
+    /// The limit that was named to the client, or would have been.
     pub limit: String,
     /// Seconds; `None` where no time could be told.
     pub retry_after: Option<f64>,
@@ -109,34 +127,42 @@ pub struct OverReport {
 
 impl Default for RecentRefusals {
     fn default() -> Self {
-        RecentRefusals { hasher: RandomState::new(), parts: std::array::from_fn(|_| Mutex::default()) }
+        RecentRefusals {
+            hasher: RandomState::new(),
+            refused: Ring::new(PART_CAPACITY),
+            shadow: Ring::new(SHADOW_CAPACITY),
+            shadow_from: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
     }
 }
 
 impl RecentRefusals {
-    /// Takes the place of the oldest of its part.
+    /// Takes the place of the oldest of its part and kind.
     pub fn remember(&self, refused: Refused) {
-        let hash = self.hasher.hash_one(refused.client);
-        let part = &self.parts[usize::try_from(hash % PARTS as u64).unwrap_or(0)];
-        let mut part = part.lock();
-        let oldest = if part.len() >= PART_CAPACITY { part.pop_front() } else { None };
-        part.push_back(refused);
-        drop(part);
-        // Freed when nobody waits for it any more.
-        drop(oldest);
+        let ring = if refused.in_shadow { &self.shadow } else { &self.refused };
+        ring.remember(self.part_of(refused.client), refused);
+    }
+
+    /// Whether what a limit in shadow would have refused of this client is to be remembered: if so, nothing more of its
+    /// part is for a while.
+    pub fn wants_shadow(&self, client: Client, now: Moment) -> bool {
+        let from = &self.shadow_from[self.part_of(client)];
+        let (free_from, next) = (from.load(Ordering::Relaxed), now.after(SHADOW_INTERVAL).as_nanos());
+        free_from <= now.as_nanos()
+            && from.compare_exchange(free_from, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// The refusal of this request, if it is still remembered.
     pub fn find(&self, request_id: &str, now: Moment) -> Option<Refused> {
         let is_it = |refused: &&Refused| refused.request_id.as_bytes() == request_id.as_bytes();
         let find = |part: &Mutex<VecDeque<Refused>>| part.lock().iter().rfind(is_it).cloned();
-        self.parts.iter().find_map(find).filter(|refused| is_fresh(refused, now))
+        self.parts().find_map(find).filter(|refused| is_fresh(refused, now))
     }
 
-    /// The latest refusals, at most `most`, the latest first.
+    /// The latest refusals, in shadow or not, at most `most`, the latest first.
     pub fn latest(&self, most: usize, now: Moment) -> Vec<Refused> {
         let mut latest = Vec::new();
-        for part in &self.parts {
+        for part in self.parts() {
             let part = part.lock();
             latest.extend(part.iter().rev().take(most).filter(|refused| is_fresh(refused, now)).cloned());
         }
@@ -147,9 +173,32 @@ impl RecentRefusals {
 
     /// Erases what is older than [`KEPT_FOR`]. Call it now and then.
     pub fn forget_old(&self, now: Moment) {
-        for part in &self.parts {
+        for part in self.parts() {
             part.lock().retain(|refused| is_fresh(refused, now));
         }
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &Mutex<VecDeque<Refused>>> {
+        self.refused.parts.iter().chain(&self.shadow.parts)
+    }
+
+    fn part_of(&self, client: Client) -> usize {
+        usize::try_from(self.hasher.hash_one(client) % PARTS as u64).unwrap_or(0)
+    }
+}
+
+impl Ring {
+    fn new(capacity: usize) -> Self {
+        Ring { parts: std::array::from_fn(|_| Mutex::default()), capacity }
+    }
+
+    fn remember(&self, part: usize, refused: Refused) {
+        let mut part = self.parts[part].lock();
+        let oldest = if part.len() >= self.capacity { part.pop_front() } else { None };
+        part.push_back(refused);
+        drop(part);
+        // Freed when nobody waits for it any more.
+        drop(oldest);
     }
 }
 
@@ -174,6 +223,15 @@ impl Names {
 
     pub fn limit(&self, refusal: Refusal) -> Arc<str> {
         self.limits.get(usize::from(refusal.limit.0)).map(|(name, _)| Arc::clone(name)).unwrap_or_default()
+    }
+
+    /// The limit that would have refused a request if it were enforced: of those that are over, the one with the longest
+    /// wait, the first of them in file order.
+    pub fn would_refuse(decision: &Decision) -> Option<Refusal> {
+        let over = decision.details.iter().filter(|detail| !detail.within && detail.mode == Mode::Shadow);
+        // Of equals, `max_by_key` takes the last.
+        let longest = over.rev().max_by_key(|detail| detail.retry_after)?;
+        Some(Refusal { limit: longest.limit, retry_after: longest.retry_after })
     }
 
     /// Every limit that a decision found exceeded.
@@ -202,7 +260,7 @@ impl Refused {
             accounts: self.accounts.iter().map(ToString::to_string).collect(),
             method: self.method.to_string(),
             route: self.route.as_ref().map(ToString::to_string),
-            verdict: "refuse".to_owned(),
+            verdict: if self.in_shadow { "shadow" } else { "refuse" }.to_owned(),
             limit: self.limit.to_string(),
             retry_after: seconds(self.retry_after),
             over: self.over.iter().map(Over::report).collect(),
@@ -227,3 +285,4 @@ impl Over {
 
 // What is said of the memory holds: each with a request id of up to 128 bytes beside it.
 const _: () = assert!(PARTS * PART_CAPACITY * (size_of::<Refused>() + 128) <= 4 << 20);
+const _: () = assert!(PARTS * SHADOW_CAPACITY * (size_of::<Refused>() + 128) <= 1 << 20);

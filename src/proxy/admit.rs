@@ -11,7 +11,7 @@ use crate::engine::Ticket;
 use crate::facts::Facts;
 use crate::metrics::RequestDecision;
 use crate::policy::responses::RateLimitFields as Wanted;
-use crate::remedy::{Decision, Delay, Refusal, Verdict};
+use crate::remedy::{Decision, Delay, Mode, Refusal, Verdict};
 
 /// All limits in one decision. An error is the refusal.
 pub(super) async fn admit(exchange: &mut Exchange, facts: Facts<'_>) -> Result<(), Stop> {
@@ -21,11 +21,16 @@ pub(super) async fn admit(exchange: &mut Exchange, facts: Facts<'_>) -> Result<(
         (decision, ticket) = Box::pin(delay::wait(exchange, facts, decision, ticket)).await;
     }
     exchange.ticket = Some(ticket);
+    let mut over_in_shadow = false;
     for check in &decision.checks {
         exchange.live.metrics.limit_check(check);
+        over_in_shadow |= check.mode == Mode::Shadow && !check.within;
     }
     match decision.verdict {
         Verdict::Forward => {
+            if over_in_shadow {
+                recent::remember_shadow(exchange, &facts);
+            }
             if exchange.live.policy.responses.rate_limit_fields == Wanted::Always {
                 tell(exchange, &decision);
             }

@@ -1,12 +1,31 @@
-//! Remembers why a request was refused, for whoever is asked about it later.
+//! Remembers why a request was refused, or would have been, for whoever is asked about it later.
 
 use super::exchange::Exchange;
-use crate::engine::recent::Refused;
+use crate::engine::recent::{Names, Refused};
 use crate::facts::Facts;
 use crate::remedy::{Decision, Refusal};
 
 /// Notes a refusal under its request id.
 pub(super) fn remember(exchange: &Exchange, facts: &Facts<'_>, refusal: Refusal, decision: &Decision) {
+    note(exchange, facts, refusal, decision, false);
+}
+
+/// Notes what a limit in shadow would have refused: some of it, see [`RecentRefusals::wants_shadow`].
+///
+/// [`RecentRefusals::wants_shadow`]: crate::engine::recent::RecentRefusals::wants_shadow
+pub(super) fn remember_shadow(exchange: &Exchange, facts: &Facts<'_>) {
+    let shared = exchange.shared();
+    if !shared.refusals.wants_shadow(facts.client, facts.at) {
+        return;
+    }
+    // A decision to forward has no numbers; a limit that is over stays so, as it charged nothing.
+    let decision = shared.engine.explain(&exchange.live.binding, facts).decision;
+    if let Some(refusal) = Names::would_refuse(&decision) {
+        note(exchange, facts, refusal, &decision, true);
+    }
+}
+
+fn note(exchange: &Exchange, facts: &Facts<'_>, refusal: Refusal, decision: &Decision, in_shadow: bool) {
     let (live, clock) = (&exchange.live, exchange.clock());
     exchange.shared().refusals.remember(Refused {
         // It may have waited since the time of its facts.
@@ -17,6 +36,7 @@ pub(super) fn remember(exchange: &Exchange, facts: &Facts<'_>, refusal: Refusal,
         accounts: facts.who.accounts.iter().map(|account| account.id.clone()).collect(),
         method: facts.method.clone(),
         route: live.names.route(facts.route),
+        in_shadow,
         limit: live.names.limit(refusal),
         retry_after: refusal.retry_after,
         over: live.names.over(&live.policy, decision),

@@ -17,6 +17,7 @@ fn refused(id: &str, client: u32, at: Moment) -> Refused {
         accounts: Default::default(),
         method: Method::GET,
         route: None,
+        in_shadow: false,
         limit: "a".into(),
         retry_after: None,
         over: Default::default(),
@@ -38,6 +39,28 @@ fn a_flood_of_one_client_displaces_few_others() {
     assert!(kept > 200, "{kept} of 256, of which about four share the flood's part");
     assert!(recent.find("flood-9999", now).is_some() && recent.find("flood-0", now).is_none());
     assert!(recent.latest(usize::MAX, now).len() <= 64 * 64);
+}
+
+/// Promise: what a limit in shadow would have refused is remembered beside real refusals and displaces none of them, and
+/// however many there are of one client, its part notes four in a second: the first, and one after each quarter.
+#[test]
+fn shadow_displaces_no_refusal_and_is_sampled() {
+    let recent = RecentRefusals::default();
+    let at = |ms| Moment::ORIGIN.after(Duration::from_millis(ms));
+    recent.remember(refused("real", 1, at(0)));
+    let client = get(1, 0).client;
+    let wanted = (0..1000).filter(|&ms| recent.wants_shadow(client, at(ms))).collect::<Vec<_>>();
+    assert_eq!(wanted, [0, 250, 500, 750]);
+    for n in 0..1000 {
+        recent.remember(Refused { in_shadow: true, ..refused(&format!("shadow-{n}"), 1, at(1000)) });
+    }
+    assert!(recent.find("real", at(1000)).is_some());
+    let found = recent.find("shadow-999", at(1000)).expect("the latest is there").report();
+    assert_eq!(
+        (found.verdict.as_str(), recent.find("real", at(1000)).unwrap().report().verdict.as_str()),
+        ("shadow", "refuse")
+    );
+    assert_eq!(recent.latest(usize::MAX, at(1000)).len(), 17);
 }
 
 /// Promise 9: what is remembered of a client is gone after an hour: not found, not listed, and erased.
