@@ -62,12 +62,18 @@ pub(super) fn decide(table: &Table, terms: Terms<'_>, facts: &Facts<'_>) -> (Dec
 }
 
 /// What would be decided now, with the numbers of every check as they are. Works on copies: nothing is charged, and
-/// nobody is remembered, forgotten or visited because somebody asked. A network that stands for clients for whom there
-/// is no room (see `held`) is left out.
+/// nobody is remembered, forgotten or visited because somebody asked.
 pub(super) fn foresee(table: &Table, terms: Terms<'_>, facts: &Facts<'_>) -> Decision {
     let mut asked = Asked::default();
     asked.gather(terms, facts);
+    let network = table.asks_for_networks().then(|| asked.network(terms.binding, facts));
     let Asked { principals, mut trials } = asked;
+    if let Some(network) = network {
+        let it = principals[network.record];
+        held::stand_in(&mut trials, network, &principals, |somebody| {
+            table.stands_for(it, somebody, facts.at)
+        });
+    }
     let mut records: Vec<Record> = principals.iter().map(|principal| table.copy(*principal)).collect();
     let mut details = Vec::with_capacity(trials.len());
     for trial in &mut trials {

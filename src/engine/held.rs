@@ -24,14 +24,21 @@ pub(super) fn ask_network(
     network: Network,
     principals: &[Principal],
 ) {
+    stand_in(trials, network, principals, |somebody| lent.stands_for(network.record, somebody));
+}
+
+/// The same where `stands_for` tells whether it stands for somebody.
+pub(super) fn stand_in(
+    trials: &mut Trials<'_>,
+    network: Network,
+    principals: &[Principal],
+    mut stands_for: impl FnMut(Principal) -> bool,
+) {
     for at in 0..trials.len() {
         let trial = &trials[at];
         let somebody = principals[trial.record];
         let is_asked = |other: &Trial<'_>| other.stands_in && other.slot == trial.slot;
-        if can_be_stood_for(somebody)
-            && lent.stands_for(network.record, somebody)
-            && !trials.iter().any(is_asked)
-        {
+        if can_be_stood_for(somebody) && stands_for(somebody) && !trials.iter().any(is_asked) {
             trials.push(trial.of_network(network.record));
         }
     }

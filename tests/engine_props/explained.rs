@@ -50,6 +50,29 @@ proptest! {
     }
 }
 
+/// Promises 2 and 6: where more clients are over a limit than can be held, an explanation shows the network that answers
+/// for them, and says what is decided then.
+#[test]
+fn a_network_that_answers_is_shown() {
+    let engine = Engine::new(1 << 20);
+    let binding = engine.bind(limits(vec![per_client("a", sliding(3, LONG))]));
+    let mut clients = 0..;
+    while engine.stats().charged_to_networks < 100 {
+        let client = clients.next().unwrap_or_default();
+        (0..4).for_each(|at| drop(engine.admit(&binding, &get(client, at))));
+    }
+    let mut shown = 0;
+    for client in 0..clients.start {
+        let facts = get(client, 10);
+        let said = engine.explain(&binding, &facts);
+        let (decided, _ticket) = engine.admit(&binding, &facts);
+        assert_eq!(said.decision.checks, decided.checks, "of client {client}");
+        assert_eq!(said.decision.verdict, decided.verdict);
+        shown += usize::from(said.applies.iter().any(|applies| applies.whose.starts_with("network 10.")));
+    }
+    assert!(shown > 0);
+}
+
 /// Promise: each limit tells the layer its numbers come from, the agreement's reference, and what they override: the
 /// agreement's 9 over the plan's 5 over the limit's 2; the plan's 4 over the limit's 1; the limit's own.
 #[test]

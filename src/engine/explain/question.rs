@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::{HeaderMap, Method};
 use thiserror::Error;
 
-use super::report::{Named, Report};
+use super::report::Report;
 use crate::engine::{Binding, Engine};
 use crate::facts::{Client, Facts, Who};
 use crate::policy::host::{self, HostFault};
@@ -25,7 +25,7 @@ pub struct Question {
     /// As in the request line; a query is left out.
     pub path: String,
     pub client: IpAddr,
-    /// The account that it is from, whatever credential proves it.
+    /// An account that it is from, whatever credential proves it; beside those that its headers prove.
     pub account: Option<Arc<str>>,
     pub headers: HeaderMap,
 }
@@ -39,19 +39,30 @@ pub enum Unanswerable {
     Path(#[from] PathFault),
     #[error("no route matches {host}{path}: weir answers it with 404 and asks no limit")]
     NoRoute { host: String, path: String },
+    #[error("weir answers a request with so many credentials with 431 and asks no limit")]
+    TooManyCredentials,
 }
 
 impl Question {
-    /// What would be decided at `now`, and why.
-    pub fn ask(&self, engine: &Engine, binding: &Binding, now: Moment) -> Result<Report, Unanswerable> {
+    /// What would be decided at `now`, and why. `who` is everyone behind its headers.
+    pub fn ask(
+        &self,
+        engine: &Engine,
+        binding: &Binding,
+        who: Who,
+        now: Moment,
+    ) -> Result<Report, Unanswerable> {
         let policy = binding.policy();
         let address = self.client.to_canonical();
         let (host, path, route) = self.locate(policy)?;
-        let account = self.account.as_ref().map(|id| policy.accounts.named(id));
-        let is_known = self.account.as_ref().is_some_and(|id| {
-            policy.accounts.with_id(id).is_some() || policy.accounts.agreements.contains_key(id)
-        });
-        let who = Who { accounts: account.into_iter().collect(), ..Who::default() };
+        let mut who = who;
+        if let Some(id) = &self.account {
+            // A known account beats a credential that nobody has.
+            who.unknown = None;
+            if who.accounts.iter().all(|known| known.id != *id) {
+                who.accounts.push(policy.accounts.named(id));
+            }
+        }
         let facts = Facts {
             at: now,
             address,
@@ -65,8 +76,7 @@ impl Question {
             request_bytes: None,
             waited: Duration::ZERO,
         };
-        let account = who.accounts.first().map(|account| Named { account, is_known });
-        Ok(Report::new(policy, &facts, account, &engine.explain(binding, &facts)))
+        Ok(Report::new(policy, &facts, &engine.explain(binding, &facts)))
     }
 
     /// The one host, path and route, found as for a request that came.

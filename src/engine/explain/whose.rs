@@ -31,6 +31,16 @@ pub(super) fn name(policy: &Policy, key: &LimitKey, facts: &Facts<'_>, nth: Opti
     name
 }
 
+/// The network that is charged beside somebody who is over a limit and could not be held for want of room.
+pub(super) fn stand_in(policy: &Policy, facts: &Facts<'_>) -> String {
+    format!("{}, which answers for clients for whom there is no room", network(policy, facts))
+}
+
+fn network(policy: &Policy, facts: &Facts<'_>) -> String {
+    let networks = &policy.network;
+    format!("network {}", networks.name(networks.of(facts.address)))
+}
+
 /// What of a key the request lacks.
 pub(super) fn lacking(key: &LimitKey, facts: &Facts<'_>) -> String {
     let parts = key.who.iter().filter(|part| !has(part, facts));
@@ -49,10 +59,7 @@ fn one(policy: &Policy, part: &WhoPart, facts: &Facts<'_>, nth: usize) -> String
     };
     match part {
         WhoPart::Client => client(),
-        WhoPart::Network => {
-            let networks = &policy.network;
-            format!("network {}", networks.name(networks.of(facts.address)))
-        }
+        WhoPart::Network => network(policy, facts),
         WhoPart::Account => match facts.who.accounts.get(nth) {
             Some(account) => format!("account {}", account.id),
             None if nth == 0 => "a credential that nobody has".to_owned(),

@@ -204,6 +204,13 @@ impl Table {
         shard.find(principal, hash).map(|at| shard.record(at).clone()).unwrap_or_default()
     }
 
+    /// Whether a network stands for somebody. Nobody is visited by it.
+    pub(super) fn stands_for(&self, network: Principal, somebody: Principal, now: Moment) -> bool {
+        let hash = self.hasher.hash_one(network);
+        let mut shard = self.shards[self.shard_of(hash)].lock();
+        shard.find(network, hash).is_some_and(|at| shard.stands_for(at, somebody, now))
+    }
+
     pub(super) fn stats(&self) -> StateStats {
         let everyone = u64::from(self.everyone.lock().heap_bytes());
         let mut stats = StateStats {
