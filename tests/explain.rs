@@ -57,6 +57,30 @@ fn json_holds_the_same() {
     assert_eq!(below, ["plan", "policy"]);
 }
 
+/// Promise: a credential leads to its account, as it does on the wire, also beside junk; one that nobody has is said to be
+/// that, and never printed. The example's accounts file has the hash of this one.
+#[test]
+fn a_credential_leads_to_its_account() {
+    let args = ["--config", "config/weir.toml", "--header", "Cookie: session=a-junk-cookie", "--json"];
+    let ask = |more: &[&str]| -> (Value, String) {
+        let out = explain(&[&args[..], more, &["GET", "/api/v1/exports/9"]].concat());
+        (serde_json::from_slice(&out.stdout).unwrap(), String::from_utf8(out.stdout).unwrap())
+    };
+    let (known, _) = ask(&["--header", "Authorization: Bearer change-me-acme"]);
+    assert_eq!(
+        (known["account"]["id"].as_str(), known["account"]["plan"].as_str()),
+        (Some("acme"), Some("pro"))
+    );
+    assert_eq!(known["unknown_credential"], false);
+    let (both, _) = ask(&["--header", "X-API-Key: change-me-globex", "--account", "acme"]);
+    let ids: Vec<_> =
+        both["accounts"].as_array().unwrap().iter().map(|a| a["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["globex", "acme"]);
+    let (unknown, text) = ask(&[]);
+    assert_eq!((&unknown["account"], unknown["unknown_credential"].as_bool()), (&Value::Null, Some(true)));
+    assert!(!text.contains("junk"), "{text}");
+}
+
 /// Promise: what no limit is ever asked about is an answer too; a wrong file or command line is not, and exits with 2.
 #[test]
 fn exit_codes() {

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use super::Admin;
 use super::answer::{self, Answer};
 use super::asked::Asked;
-use crate::engine::explain::Question;
+use crate::engine::explain::{Question, Unanswerable};
 
 const PARAMETERS: [&str; 6] = ["method", "path", "host", "client", "account", "header"];
 
@@ -17,7 +17,9 @@ pub(super) fn explain(admin: &Arc<Admin>, asked: &Asked) -> Answer {
         Ok(question) => question,
         Err(detail) => return answer::problem(StatusCode::BAD_REQUEST, &detail, &[]),
     };
-    match question.ask(&admin.engine, &(admin.binding)(), admin.clock.now()) {
+    let who = (admin.identify)(&question.headers).ok_or(Unanswerable::TooManyCredentials);
+    let ask = |who| question.ask(&admin.engine, &(admin.binding)(), who, admin.clock.now());
+    match who.and_then(ask) {
         Ok(report) => answer::json(&report),
         Err(why) => answer::problem(StatusCode::NOT_FOUND, &format!("{why}."), &[]),
     }

@@ -18,16 +18,20 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-use std::sync::Arc;
-
 pub use self::mode::{ModeReport, ModeRequest, ModeSwitch};
 pub use self::server::serve;
+use http::HeaderMap;
+use std::fmt;
+use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::engine::recent::RecentRefusals;
 use crate::engine::{Binding, Engine};
+use crate::facts::Who;
 use crate::metrics::Metrics;
+
+/// Everyone behind a request with such headers; `None` where they hold too many credentials.
+pub type Identify = dyn Fn(&HeaderMap) -> Option<Who> + Send + Sync;
 
 /// What the admin listener reads from, and the switch.
 pub struct Admin {
@@ -36,6 +40,7 @@ pub struct Admin {
     pub engine: Engine,
     /// The policy in force now, joined to the engine.
     pub binding: Box<dyn Fn() -> Arc<Binding> + Send + Sync>,
+    pub identify: Box<Identify>,
     pub refusals: Arc<RecentRefusals>,
     pub switch: ModeSwitch,
     pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,

@@ -13,6 +13,7 @@ use super::{Admin, ModeSwitch, Readiness};
 use crate::clock::Clock;
 use crate::config;
 use crate::engine::Engine;
+use crate::facts::Who;
 use crate::metrics::Metrics;
 
 /// A listener of the smallest configuration, unready for these reasons.
@@ -25,6 +26,7 @@ pub(super) fn admin(reasons: Vec<String>) -> Admin {
         metrics: Metrics::new(),
         engine,
         binding: Box::new(move || Arc::clone(&binding)),
+        identify: Box::new(|_| Some(Who::default())),
         refusals: Arc::default(),
         switch: ModeSwitch::default(),
         readiness: Box::new(move || Readiness::unless(reasons.clone())),

@@ -132,12 +132,13 @@ async fn serve_admin(
 
 /// What the admin listener may know of `proxy`; the two do not know each other.
 pub(super) fn admin_of(proxy: &Arc<Proxy>, metrics: Metrics) -> Admin {
-    let (binding_of, ready_of) = (Arc::clone(proxy), Arc::clone(proxy));
+    let (binding_of, who_of, ready_of) = (Arc::clone(proxy), Arc::clone(proxy), Arc::clone(proxy));
     Admin {
         clock: proxy.clock(),
         metrics,
         engine: proxy.engine().clone(),
         binding: Box::new(move || binding_of.binding()),
+        identify: Box::new(move |headers| who_of.who(headers).ok()),
         refusals: Arc::clone(proxy.refusals()),
         switch: ModeSwitch::default(),
         readiness: Box::new(move || {

@@ -10,7 +10,8 @@ use super::reader::{Item, Table, TableKind};
 
 pub const ACCOUNTS_FILE: TableKind = TableKind { title: "an accounts file", keys: &["version", "accounts"] };
 
-pub const ACCOUNT: TableKind = TableKind { title: "[[accounts]]", keys: &["id", "plan", "credentials"] };
+pub const ACCOUNT: TableKind =
+    TableKind { title: "[[accounts]]", keys: &["id", "plan", "credentials", "suspended"] };
 
 /// An accounts file as written; no id and no credential is in it twice.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +28,8 @@ pub struct AccountsFile {
 pub struct Account {
     pub id: At<Arc<str>>,
     pub plan: Option<At<Arc<str>>>,
+    /// The clause because of which it is suspended.
+    pub suspended: Option<At<String>>,
 }
 
 /// One `[[accounts]]` as it is read, before it is held against the others.
@@ -34,6 +37,7 @@ pub struct Account {
 pub(super) struct Written {
     pub(super) id: At<Arc<str>>,
     pub(super) plan: Option<At<Arc<str>>>,
+    pub(super) suspended: Option<At<String>>,
     /// SHA-256 of each credential.
     pub(super) credentials: Vec<At<[u8; 32]>>,
 }
@@ -85,7 +89,8 @@ impl AccountsFile {
         for credential in &account.credentials {
             self.by_credential.entry(credential.value).or_insert(at);
         }
-        self.list.push(Account { id: account.id.clone(), plan: account.plan.clone() });
+        let Written { id, plan, suspended, .. } = account.clone();
+        self.list.push(Account { id, plan, suspended });
         Ok(())
     }
 }
@@ -108,6 +113,10 @@ fn account(item: Item<'_>) -> Option<Written> {
     let id = table.require("id", ID, |i| i.parse(ID, |text| is_id(text).then(|| i.at(text.into()))));
     Some(Written {
         plan: table.read("plan", |i| i.text("the name of a plan").map(|plan| i.at(plan.into()))),
+        suspended: table.read("suspended", |i| {
+            i.text("the id of the clause because of which it is suspended")
+                .map(|clause| i.at(clause.to_owned()))
+        }),
         credentials: table.read("credentials", |i| i.one_or_list(credential)).unwrap_or_default(),
         id: id?,
     })

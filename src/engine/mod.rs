@@ -29,13 +29,14 @@ pub use switch::ModeOverride;
 pub use ticket::Ticket;
 pub use watch::{Findings, Watch};
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use crate::facts::{ConnFacts, Facts, Outcome, ProtocolEvent};
 use crate::policy::{LimitId, Policy, UpstreamId};
-use crate::remedy::{Decision, Verdict};
+use crate::remedy::{Decision, Mode, Verdict};
 use crate::time::{Moment, WallTime};
 use decide::Terms;
 use keyed::KeyedHash;
@@ -150,6 +151,21 @@ impl Engine {
             Verdict::Forward => (decision, ticket.loading(binding.begin_load(facts))),
             Verdict::Delay(_) | Verdict::Refuse(_) => (decision, ticket),
         }
+    }
+
+    /// Whether anything may be refused to a client at this address with these accounts: the switch is on enforce, and
+    /// nobody of them is among those that are never refused.
+    pub fn may_refuse<'a>(
+        &self,
+        binding: &Binding,
+        address: IpAddr,
+        accounts: impl IntoIterator<Item = &'a Arc<str>>,
+        now: Moment,
+    ) -> bool {
+        let enforcement = &binding.policy().enforcement;
+        self.switch.mode(now).unwrap_or(enforcement.mode) == Mode::Enforce
+            && !enforcement.never_refuse.iter().any(|range| range.contains(&address))
+            && !accounts.into_iter().any(|id| enforcement.never_refuse_accounts.contains(id))
     }
 
     /// A place among the requests that wait for a limit; `None` when all are taken. Leave it by dropping it.

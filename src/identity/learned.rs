@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use quick_cache::sync::Cache;
 
-use crate::facts::{Account, Principal};
+use crate::facts::Principal;
 
 /// How many sessions are remembered. About 100 bytes each, taken as they come.
 const SESSIONS_MAX: usize = 262_144;
@@ -28,12 +28,6 @@ pub enum Release {
     /// The account is suspended: the client gets weir's own answer instead, and so does every later request of the
     /// session.
     Withhold,
-}
-
-/// The place at which a suspension reaches an account that is only known by the app's answer: at its first answer.
-/// There are no standings yet, so that every answer passes.
-pub(super) fn release(_account: &Account) -> Release {
-    Release::Pass
 }
 
 impl Learned {

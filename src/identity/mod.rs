@@ -170,7 +170,8 @@ impl Resolver {
         }
         // One allocation for all sessions of an account in the file.
         let id = self.accounts.with_id(id).map_or_else(|| id.into(), |account| Arc::clone(&account.id));
-        let release = learned::release(&self.accounts.named(&id));
+        let suspended = self.accounts.suspension(&id).is_some();
+        let release = if suspended { Release::Withhold } else { Release::Pass };
         sessions.for_each(|session| self.memory.learned.bind(*session, &id));
         Said { account: Some(id), release }
     }

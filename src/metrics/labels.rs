@@ -32,6 +32,8 @@ pub enum RequestDecision {
     Forwarded,
     /// Refused by a limit.
     Refused,
+    /// Refused because an account behind it is suspended.
+    Suspended,
     /// Refused because it could be read in two ways, or not at all, or was larger than allowed.
     Malformed,
     /// No route matched.
@@ -43,9 +45,10 @@ pub enum RequestDecision {
 }
 
 impl RequestDecision {
-    pub const ALL: [RequestDecision; 6] = [
+    pub const ALL: [RequestDecision; 7] = [
         RequestDecision::Forwarded,
         RequestDecision::Refused,
+        RequestDecision::Suspended,
         RequestDecision::Malformed,
         RequestDecision::NoRoute,
         RequestDecision::Failed,
@@ -56,6 +59,7 @@ impl RequestDecision {
         match self {
             RequestDecision::Forwarded => "forwarded",
             RequestDecision::Refused => "refused",
+            RequestDecision::Suspended => "suspended",
             RequestDecision::Malformed => "malformed",
             RequestDecision::NoRoute => "no_route",
             RequestDecision::Failed => "failed",

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Bound, LimitId};
+use super::{Bound, ClauseId, LimitId};
 use crate::facts::{Account, Principal};
 
 /// Index of [`Policy::terms`](super::Policy::terms): a plan and an agreement that some account has.
@@ -70,6 +70,8 @@ pub struct Accounts {
     pub by_id: HashMap<Arc<str>, u32>,
     /// Of accounts that are not in the file but have an agreement, by id.
     pub agreements: HashMap<Arc<str>, TermsId>,
+    /// Those that are suspended, by id, and under which clause.
+    pub suspended: HashMap<Arc<str>, ClauseId>,
 }
 
 impl Accounts {
@@ -86,6 +88,11 @@ impl Accounts {
             principal: Principal::account(id),
             terms: self.agreements.get(id).copied().unwrap_or_default(),
         })
+    }
+
+    /// The clause because of which this account is suspended, if it is.
+    pub fn suspension(&self, id: &str) -> Option<ClauseId> {
+        if self.suspended.is_empty() { None } else { self.suspended.get(id).copied() }
     }
 
     pub fn with_id(&self, id: &str) -> Option<&Account> {

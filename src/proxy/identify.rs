@@ -1,12 +1,15 @@
 //! Who is asking, and what the app says about that: between a request, the resolver, and what is counted and logged.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderName};
 
 use super::exchange::Exchange;
 use super::notices;
 use super::respond::Notice;
 use crate::facts::Who;
-use crate::identity::{Release, Resolved};
+use crate::identity::{Release, Resolved, Said};
 use crate::metrics::IdentityOutcome;
 
 /// Everyone behind a request with these headers; noted in `exchange` for the answer and the access log.
@@ -35,15 +38,31 @@ pub fn learn_from(exchange: &Exchange) -> Option<&HeaderName> {
     exchange.live.policy.identity.learn_from.as_ref()
 }
 
-/// Takes what the app says of the request's account out of the head of its answer.
-pub fn learn(exchange: &mut Exchange, answer: &mut HeaderMap) -> Release {
+/// Takes what the app says of the request's account out of the head of its answer. What the client is to have instead of
+/// that answer, if the account turns out to be suspended.
+pub fn learn(exchange: &mut Exchange, answer: &mut HeaderMap) -> Option<Notice> {
     let live = &exchange.live;
-    let Some(account) = live.policy.identity.learn_from.as_ref().and_then(|name| answer.remove(name)) else {
-        return Release::Pass;
-    };
-    let said = live.resolver.learn(&exchange.sessions, account.as_bytes(), answer);
-    if let (Some(record), Some(id)) = (&mut exchange.record, said.account) {
-        record.account.get_or_insert(id);
+    let account = live.policy.identity.learn_from.as_ref().and_then(|name| answer.remove(name))?;
+    let Said { account, release } = live.resolver.learn(&exchange.sessions, account.as_bytes(), answer);
+    let id = account?;
+    if let Some(record) = &mut exchange.record {
+        record.account.get_or_insert_with(|| Arc::clone(&id));
     }
-    said.release
+    match release {
+        Release::Pass => None,
+        Release::Withhold => suspension(exchange, exchange.client?, [&id]),
+    }
+}
+
+/// The refusal of a request from this address, if one of these accounts is suspended and weir may refuse it.
+pub fn suspension<'a>(
+    exchange: &Exchange,
+    address: IpAddr,
+    accounts: impl IntoIterator<Item = &'a Arc<str>> + Clone,
+) -> Option<Notice> {
+    let policy = &exchange.live.policy;
+    let clause = accounts.clone().into_iter().find_map(|id| policy.accounts.suspension(id))?;
+    let (engine, now) = (&exchange.shared().engine, exchange.clock().now());
+    let refuses = engine.may_refuse(&exchange.live.binding, address, accounts, now);
+    policy.clauses.get(usize::from(clause.0)).filter(|_| refuses).map(notices::suspended)
 }

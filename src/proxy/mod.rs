@@ -51,6 +51,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
+use http::HeaderMap;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -58,7 +59,8 @@ use tokio::time::timeout;
 use crate::clock::Clock;
 use crate::engine::recent::{Names, RecentRefusals};
 use crate::engine::{Binding, Engine};
-use crate::identity::{Memory, Resolver};
+use crate::facts::Who;
+use crate::identity::{Memory, Resolver, TooManyCredentials};
 use crate::logs::access::AccessLog;
 use crate::metrics::{Metrics, PolicyMetrics};
 use crate::policy::{Listener, Policy, UpstreamId};
@@ -259,6 +261,12 @@ impl Proxy {
     /// The policy in force, joined to the engine.
     pub fn binding(&self) -> Arc<Binding> {
         Arc::clone(&self.shared.live.load().binding)
+    }
+
+    /// Everyone behind a request with these headers, as the policy in force knows them.
+    pub fn who(&self, headers: &HeaderMap) -> Result<Who, TooManyCredentials> {
+        let live = self.shared.live.load();
+        live.resolver.resolve(headers, self.shared.clock.wall()).map(|resolved| resolved.who)
     }
 
     pub fn clock(&self) -> Clock {

@@ -9,6 +9,7 @@ use super::forward::ForwardError;
 use super::head::Fault;
 use super::respond::Notice;
 use super::upstream::connect::ConnectError;
+use crate::clause::Clause;
 use crate::identity::CREDENTIALS_MAX;
 use crate::policy::path::PathFault;
 
@@ -41,9 +42,10 @@ pub fn too_many_credentials() -> Notice {
     Notice::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "http_request_error", detail)
 }
 
-/// The account that the app named is suspended.
-pub fn withheld() -> Notice {
-    Notice::new(StatusCode::FORBIDDEN, "http_request_denied", "This account is suspended.")
+/// The account behind the request is suspended, under a clause.
+pub fn suspended(clause: &Clause) -> Notice {
+    let detail = format!("This account is suspended, because of: {}.", clause.title);
+    Notice::new(StatusCode::FORBIDDEN, "http_request_denied", detail).under(clause)
 }
 
 pub fn path_fault(fault: PathFault) -> Notice {

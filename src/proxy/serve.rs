@@ -26,7 +26,6 @@ use super::respond::audience::Audience;
 use super::response_body::{AppBody, Patience, ResponseBody};
 use super::{identify, request_id, upgrade};
 use crate::facts::{Client, Facts, Origin, ProtocolEvent};
-use crate::identity::Release;
 use crate::logs::access::{AccessRecord, RequestFields, RequestText};
 use crate::metrics::RequestDecision;
 use crate::policy::path::{self, PathFault};
@@ -117,6 +116,9 @@ async fn pass(
     }
 
     let who = identify::who(exchange, &parts.headers).map_err(Stop::malformed)?;
+    if let Some(notice) = identify::suspension(exchange, client, who.accounts.iter().map(|a| &a.id)) {
+        return Err(Stop { decision: RequestDecision::Suspended, notice });
+    }
 
     // Admit: all limits in one decision.
     let facts = Facts {
@@ -327,8 +329,8 @@ fn steps(policy: &Policy, route: &Route, exchange: &Exchange) -> Steps {
 fn answered(mut exchange: Box<Exchange>, answer: Answer) -> Response<ResponseBody> {
     let (response, lease) = *answer;
     let (mut parts, body) = response.into_parts();
-    if identify::learn(&mut exchange, &mut parts.headers) == Release::Withhold {
-        return exchange.answer(RequestDecision::Refused, &notices::withheld());
+    if let Some(instead) = identify::learn(&mut exchange, &mut parts.headers) {
+        return exchange.answer(RequestDecision::Suspended, &instead);
     }
     exchange.answered_by_app(parts.status);
     headers::strip_hop_by_hop(&mut parts.headers);
@@ -351,8 +353,8 @@ fn answered(mut exchange: Box<Exchange>, answer: Answer) -> Response<ResponseBod
 /// 101: both connections become one tunnel, which outlives this request.
 fn switched(mut exchange: Box<Exchange>, answer: Answer, client: OnUpgrade) -> Response<ResponseBody> {
     let (mut response, lease) = *answer;
-    if identify::learn(&mut exchange, response.headers_mut()) == Release::Withhold {
-        return exchange.answer(RequestDecision::Refused, &notices::withheld());
+    if let Some(instead) = identify::learn(&mut exchange, response.headers_mut()) {
+        return exchange.answer(RequestDecision::Suspended, &instead);
     }
     exchange.answered_by_app(response.status());
     exchange.conn.side.make_opaque();

@@ -62,6 +62,30 @@ fn a_request_id_leads_to_the_reason() {
     assert_eq!(command(&weir, &["explain", "--request", "nothing"]).status.code(), Some(1));
 }
 
+/// A candidate in shadow can be judged by its cases: what it would have refused is remembered like a refusal, and said to
+/// have been let pass (design, promises 5 and 6).
+#[test]
+fn what_shadow_would_refuse_is_remembered() {
+    let origin = RawOrigin::answering(OK);
+    let candidate = "[[limits]]\nname = \"candidate\"\nkey = [\"client\"]\nrate = \"1/h\"\nmode = \"shadow\"";
+    let weir = Weir::start(&Config::to(&origin).limit("roomy", "100/h").section(candidate));
+    assert_eq!(weir.get("/").status(), 200);
+    let over = weir.get("/");
+    assert_eq!(over.status(), 200);
+    let id = over.field("x-request-id").unwrap();
+    let decision = weir.admin_get(&format!("/api/v1/decisions/{id}")).json();
+    assert_eq!(
+        (decision["verdict"].as_str(), decision["limit"].as_str()),
+        (Some("shadow"), Some("candidate")),
+        "{decision}"
+    );
+    let listed = decision["over"].as_array().unwrap();
+    assert_eq!(listed.len(), 1, "the limit that it was within is not among them: {decision}");
+    assert_eq!((listed[0]["usage"]["used"].as_u64(), listed[0]["mode"].as_str()), (Some(1), Some("shadow")));
+    let text = said(command(&weir, &["explain", "--request", &id]));
+    assert!(text.contains("let pass") && text.contains("would be refused by candidate"), "{text}");
+}
+
 /// The running weir explains with what is used now, and asking uses nothing.
 #[test]
 fn a_running_weir_explains_with_live_counters() {

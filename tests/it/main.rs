@@ -15,6 +15,7 @@ mod books;
 mod clients;
 mod crowding;
 mod delay;
+mod flood;
 mod forwarding;
 mod harness;
 mod interim;
@@ -32,5 +33,6 @@ mod servers;
 #[expect(dead_code, reason = "the tests of identity use more of it")]
 mod signing;
 mod stopping;
+mod suspended;
 mod trust;
 mod upgrade;

@@ -14,11 +14,13 @@ use serde_json::json;
 
 use super::admin_client::{AdminClient, encoded};
 use super::{DEFAULT_CONFIG, EXIT_BAD_USAGE, EXIT_FAILED, diagnostics};
+use crate::clock::Clock;
 use crate::config;
 use crate::engine::Engine;
-use crate::engine::explain::Question;
 use crate::engine::explain::report::Report;
+use crate::engine::explain::{Question, Unanswerable};
 use crate::engine::recent::RefusalReport;
+use crate::identity::{Memory, Resolver};
 use crate::time::Moment;
 
 #[derive(Debug, Args)]
@@ -37,7 +39,7 @@ pub struct Options {
     /// Its Host
     #[arg(long, value_name = "NAME", default_value = "")]
     host: String,
-    /// A header field of it; may be repeated
+    /// A header field of it, such as a credential; may be repeated
     #[arg(long, value_name = "NAME: VALUE", value_parser = field)]
     header: Vec<(HeaderName, HeaderValue)>,
     /// The configuration
@@ -60,6 +62,7 @@ pub struct Options {
 pub const AFTER_HELP: &str = "\
 Examples:
   weir explain --account acme --client 192.0.2.7 GET /api/v1/exports/9
+  weir explain --header 'Authorization: Bearer …' GET /search     whose credential it is
   weir explain --admin --client 192.0.2.7 GET /search     with what is used now, from the running weir
   weir explain --request 01KB3Z5V8QX7K2M4N6P8R0S2T4       why that one was refused
 
@@ -95,7 +98,12 @@ fn offline(options: &Options) -> ExitCode {
     };
     let engine = Engine::new(0);
     let binding = engine.bind(Arc::new(loaded.policy));
-    match question(options).ask(&engine, &binding, Moment::ORIGIN) {
+    let question = question(options);
+    // Under a key of its own: an unknown credential is nobody that is met again.
+    let resolver = Resolver::new(binding.policy(), Arc::new(Memory::new(&[0; 32])));
+    let who = resolver.resolve(&question.headers, Clock::start().wall());
+    let who = who.map_err(|_| Unanswerable::TooManyCredentials);
+    match who.and_then(|resolved| question.ask(&engine, &binding, resolved.who, Moment::ORIGIN)) {
         Ok(report) => show(options, &report, text::Used::Unknown),
         Err(why) if options.json => println!("{:#}", json!({ "unanswerable": why.to_string() })),
         Err(why) => println!("{why}"),

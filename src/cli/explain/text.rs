@@ -29,7 +29,7 @@ pub(super) fn explanation(report: &Report, used: Used, all: bool) -> String {
         format!(", counts as {} requests", report.route.weight)
     };
     let _ = writeln!(out, "  route        {}, to {}{weight}", report.route.name, report.route.upstream);
-    let _ = writeln!(out, "  account      {}", account(report.account.as_ref()));
+    let _ = writeln!(out, "  account      {}", whose(report));
     let _ = writeln!(out, "  enforcement  {}", enforcement(&report.enforcement));
     if used == Used::Now {
         let _ = writeln!(out, "  now          {}", verdict(report));
@@ -53,9 +53,11 @@ pub(super) fn explanation(report: &Report, used: Used, all: bool) -> String {
 /// Why a request was refused.
 pub(super) fn refusal(report: &RefusalReport) -> String {
     let mut out = String::new();
-    let RefusalReport { request_id, at, client, accounts, method, route, limit, retry_after, over, .. } =
-        report;
-    let _ = writeln!(out, "request {request_id}, refused {at}");
+    let RefusalReport { request_id, at, client, accounts, method, route, verdict, limit, .. } = report;
+    let RefusalReport { retry_after, over, .. } = report;
+    let shadow = verdict == "shadow";
+    let what = if shadow { "let pass, as in shadow," } else { "refused" };
+    let _ = writeln!(out, "request {request_id}, {what} {at}");
     let _ = writeln!(out, "  client       {client}");
     let accounts = if accounts.is_empty() { "none that is known".to_owned() } else { accounts.join(", ") };
     let _ = writeln!(out, "  account      {accounts}");
@@ -64,7 +66,8 @@ pub(super) fn refusal(report: &RefusalReport) -> String {
         Some(wait) => format!("a retry would have been admitted after {}", time(*wait)),
         None => "no time could be told for a retry".to_owned(),
     };
-    let _ = writeln!(out, "  because of   {limit}; {wait}");
+    let because = if shadow { "would be refused by" } else { "because of  " };
+    let _ = writeln!(out, "  {because} {limit}; {wait}");
     let _ = writeln!(out, "\nlimits that it was over");
     for OverReport { name, clause, mode, counts, cost, numbers, usage, .. } in over {
         let _ = writeln!(out, "  {name} (clause {clause}): {}, by {counts}", bound(&numbers.bound, cost));
@@ -77,14 +80,23 @@ pub(super) fn refusal(report: &RefusalReport) -> String {
     out
 }
 
-fn account(account: Option<&AskedAccount>) -> String {
-    let Some(AskedAccount { id, known, plan, reference }) = account else { return "none".to_owned() };
+fn whose(report: &Report) -> String {
+    match (&report.accounts[..], report.unknown_credential) {
+        ([], false) => "none".to_owned(),
+        ([], true) => "none; with a credential that nobody has".to_owned(),
+        (accounts, _) => accounts.iter().map(account).collect::<Vec<_>>().join("; and "),
+    }
+}
+
+fn account(account: &AskedAccount) -> String {
+    let AskedAccount { id, known, plan, reference, suspended } = account;
     if !known {
         return format!("{id}, which neither the accounts file nor an agreement names");
     }
     let plan = plan.as_ref().map_or("no plan".to_owned(), |plan| format!("plan {plan}"));
     let reference = reference.as_ref().map(|reference| format!(", agreement \"{reference}\""));
-    format!("{id}, {plan}{}", reference.unwrap_or_default())
+    let suspended = suspended.as_ref().map(|clause| format!(", SUSPENDED (clause {clause})"));
+    format!("{id}, {plan}{}{}", reference.unwrap_or_default(), suspended.unwrap_or_default())
 }
 
 fn enforcement(report: &EnforcementReport) -> String {
@@ -100,6 +112,7 @@ fn verdict(report: &Report) -> String {
     let limit = report.limit.as_deref().unwrap_or_default();
     let wait = report.wait.map(time);
     match (report.verdict.as_str(), wait) {
+        _ if report.suspended.is_some() => "would be refused because the account is suspended".to_owned(),
         ("forward", _) => "would be forwarded".to_owned(),
         ("delay", wait) => format!("would wait {} for {limit}", wait.unwrap_or_default()),
         (_, Some(wait)) => format!("would be refused because of {limit}, for {wait} more"),

@@ -14,8 +14,8 @@ use smallvec::SmallVec;
 
 use super::decide::{self, Terms};
 use super::{Binding, Engine, ModeOverride};
-use crate::facts::{Facts, Principal};
-use crate::policy::{Bound, Cost, Layer, LimitId, Match, Missing, Policy, TermsId};
+use crate::facts::{Facts, Principal, PrincipalKind};
+use crate::policy::{Bound, ClauseId, Cost, Layer, LimitId, Match, Missing, Policy, TermsId, WhoPart};
 use crate::remedy::{Decision, LimitDetail, Mode};
 
 /// Everything that decides about one request.
@@ -27,6 +27,8 @@ pub struct Explanation {
     pub enforcement: Mode,
     /// Who threw it, if it is not as the policy has it.
     pub overridden: Option<ModeOverride>,
+    /// It is refused because an account of it is suspended, under this clause, and no limit is asked.
+    pub suspended: Option<ClauseId>,
     /// One for each of the decision's details, in the same order.
     pub applies: Vec<Applies>,
     /// The limits that are not asked, in file order.
@@ -107,6 +109,9 @@ impl Engine {
         let overridden = self.switch.get(facts.at);
         let enforcement = overridden.map_or(policy.enforcement.mode, |to| to.mode);
         let terms = Terms { binding, keyed: &self.keyed, mode: enforcement, details: true };
+        let accounts = || facts.who.accounts.iter().map(|account| &account.id);
+        let suspended = accounts().find_map(|id| policy.accounts.suspension(id));
+        let suspended = suspended.filter(|_| self.may_refuse(binding, facts.address, accounts(), facts.at));
         let decision = decide::foresee(&self.table, terms, facts);
         let general = weakened_for_all(policy, overridden, facts);
         let details = decision.details.iter().enumerate();
@@ -121,6 +126,7 @@ impl Engine {
             others: unasked.map(|(limit, _)| Other { limit, why: why_not(binding, limit, facts) }).collect(),
             enforcement,
             overridden,
+            suspended,
             decision,
         }
     }
@@ -138,12 +144,12 @@ fn applies(
     weakened.extend(excepted(&limit.exempt.ranges, &limit.exempt.accounts, facts).map(Weakened::Exempt));
     weakened.extend((limit.mode != Mode::Enforce).then_some(Weakened::Own(limit.mode)));
     let shared = detail.principal == Principal::EVERYONE && limit.key.missing == Missing::Shared;
-    Applies {
-        detail,
-        whose: whose::name(policy, &limit.key, facts, if shared { None } else { Some(nth) }),
-        numbers: Numbers::of(policy, detail.limit, detail.terms),
-        weakened,
-    }
+    let whose = match detail.principal.kind() {
+        // Nobody asked for it: it stands for somebody for whom there is no room.
+        PrincipalKind::Network if limit.key.who != [WhoPart::Network] => whose::stand_in(policy, facts),
+        _ => whose::name(policy, &limit.key, facts, if shared { None } else { Some(nth) }),
+    };
+    Applies { detail, whose, numbers: Numbers::of(policy, detail.limit, detail.terms), weakened }
 }
 
 impl Numbers {

@@ -9,18 +9,28 @@ use serde::{Deserialize, Serialize};
 
 use super::{Applies, Explanation, Numbers, Weakened, Who, WhyNot};
 use crate::facts::{Account, Facts};
-use crate::policy::{Bound, Cost, LimitId, Period, Policy};
+use crate::policy::{Bound, ClauseId, Cost, LimitId, Period, Policy};
 use crate::remedy::{Delay, Mode, Refusal, Usage, Verdict};
 
 /// Why one request would be decided as it would be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     pub request: AskedRequest,
+    /// The first of `accounts`.
     pub account: Option<AskedAccount>,
+    /// All that it is charged to.
+    #[serde(default)]
+    pub accounts: Vec<AskedAccount>,
+    /// Whether it has a credential that nobody has, and none that is known.
+    #[serde(default)]
+    pub unknown_credential: bool,
     pub route: AskedRoute,
     pub enforcement: EnforcementReport,
     /// `forward`, `delay` or `refuse`.
     pub verdict: String,
+    /// The clause under which an account of it is suspended: nothing but that refuses it.
+    #[serde(default)]
+    pub suspended: Option<String>,
     /// The limit because of which it would not be forwarded.
     pub limit: Option<String>,
     /// Seconds until a retry would be admitted, or until the delay is over.
@@ -48,6 +58,9 @@ pub struct AskedAccount {
     pub plan: Option<String>,
     /// The agreement's; `None` also where there is no agreement.
     pub reference: Option<String>,
+    /// The clause under which it is suspended, whatever the mode.
+    #[serde(default)]
+    pub suspended: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -111,7 +124,7 @@ pub struct OverriddenReport {
     pub bound: BoundReport,
 }
 
-/// Numbers of a limit: units (requests, bytes, or nanoseconds of upstream time) and seconds.
+/// Numbers of a limit: units (requests, bytes, or microseconds of upstream time) and seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "algorithm", rename_all = "kebab-case")]
 pub enum BoundReport {
@@ -151,22 +164,13 @@ pub struct OtherReport {
     pub why: String,
 }
 
-/// The account of a question.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Named<'a> {
-    pub(super) account: &'a Account,
-    pub(super) is_known: bool,
-}
-
 impl Report {
-    pub(super) fn new(
-        policy: &Policy,
-        facts: &Facts<'_>,
-        account: Option<Named<'_>>,
-        explained: &Explanation,
-    ) -> Self {
+    pub(super) fn new(policy: &Policy, facts: &Facts<'_>, explained: &Explanation) -> Self {
+        let accounts: Vec<AskedAccount> =
+            facts.who.accounts.iter().map(|account| AskedAccount::new(policy, account)).collect();
         let route = policy.route(facts.route);
         let (verdict, limit, wait) = match explained.decision.verdict {
+            _ if explained.suspended.is_some() => ("refuse", None, None),
             Verdict::Forward => ("forward", None, None),
             Verdict::Delay(Delay { limit, wait }) => ("delay", Some(limit), Some(wait)),
             Verdict::Refuse(Refusal { limit, retry_after }) => ("refuse", Some(limit), retry_after),
@@ -179,7 +183,9 @@ impl Report {
                 path: facts.path.to_owned(),
                 client: facts.address.to_string(),
             },
-            account: account.map(|named| AskedAccount::new(policy, named)),
+            account: accounts.first().cloned(),
+            accounts,
+            unknown_credential: facts.who.unknown.is_some(),
             route: AskedRoute {
                 name: route.name.clone(),
                 upstream: policy.upstream(route.upstream).name.clone(),
@@ -192,6 +198,7 @@ impl Report {
                 expires_in: explained.overridden.and_then(|to| Some(to.until?.since(facts.at).as_secs_f64())),
             },
             verdict: verdict.to_owned(),
+            suspended: explained.suspended.map(|clause| clause_id(policy, clause)),
             limit: limit.map(name),
             wait: seconds(wait),
             limits: explained.applies.iter().map(|applies| LimitReport::new(policy, applies)).collect(),
@@ -205,14 +212,16 @@ impl Report {
 }
 
 impl AskedAccount {
-    fn new(policy: &Policy, Named { account, is_known }: Named<'_>) -> Self {
+    fn new(policy: &Policy, account: &Account) -> Self {
+        let known = &policy.accounts;
         let terms = policy.terms(account.terms);
         let text = |text: Option<&std::sync::Arc<str>>| text.map(ToString::to_string);
         AskedAccount {
             id: account.id.to_string(),
-            known: is_known,
+            known: known.with_id(&account.id).is_some() || known.agreements.contains_key(&account.id),
             plan: text(terms.and_then(|terms| terms.plan.as_ref())),
             reference: text(terms.and_then(|terms| terms.reference.as_ref())),
+            suspended: known.suspension(&account.id).map(|clause| clause_id(policy, clause)),
         }
     }
 }
@@ -223,7 +232,7 @@ impl LimitReport {
         let limit = policy.limit(detail.limit);
         LimitReport {
             name: limit.name.clone(),
-            clause: policy.clauses.get(usize::from(limit.clause.0)).map(|c| c.id.clone()).unwrap_or_default(),
+            clause: clause_id(policy, limit.clause),
             mode: detail.mode.name().to_owned(),
             weakened_by: weakened.iter().map(Weakened::phrase).collect(),
             counts: whose.clone(),
@@ -234,6 +243,10 @@ impl LimitReport {
             usage: detail.usage.into(),
         }
     }
+}
+
+fn clause_id(policy: &Policy, clause: ClauseId) -> String {
+    policy.clauses.get(usize::from(clause.0)).map(|clause| clause.id.clone()).unwrap_or_default()
 }
 
 /// What a limit counts.

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::clauses;
 use super::terms::TermsTable;
 use crate::config::{Config, Diagnostic, Problems, nearest};
 use crate::facts::{Account, Principal};
@@ -22,6 +23,11 @@ pub(super) fn compile(config: &Config, terms: &TermsTable, problems: &Problems) 
     let Some(file) = &config.accounts else {
         return Accounts { agreements, ..Accounts::default() };
     };
+    let suspended = file.list.iter().filter_map(|account| {
+        let clause = clauses::resolve(account.suspended.as_ref()?, config, problems)?;
+        Some((Arc::clone(&account.id.value), clause))
+    });
+    let suspended = suspended.collect();
     let list = file
         .list
         .iter()
@@ -35,7 +41,13 @@ pub(super) fn compile(config: &Config, terms: &TermsTable, problems: &Problems) 
             }
         })
         .collect();
-    Accounts { list, by_credential: file.by_credential.clone(), by_id: file.by_id.clone(), agreements }
+    Accounts {
+        list,
+        by_credential: file.by_credential.clone(),
+        by_id: file.by_id.clone(),
+        agreements,
+        suspended,
+    }
 }
 
 /// Accounts come and go without a change of the configuration, so what does not fit is a warning.

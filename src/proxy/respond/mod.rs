@@ -20,6 +20,7 @@ use super::refusal::fields::{decimal_len, number_value, push_number};
 use super::refusal::texts::{LimitTexts, OVER_LIMIT, whole_seconds_up};
 use super::refusal::{Over, Refused};
 use super::response_body::ResponseBody;
+use crate::clause::Clause;
 use audience::{Audience, Form};
 use cors::CorsFields;
 
@@ -41,19 +42,34 @@ pub struct Notice {
     retry_after: Option<Duration>,
     /// The limits that are over.
     over: Option<Over>,
+    /// The clause that the request is refused under, where it is not a limit's.
+    clause: Option<Box<Clause>>,
     /// Nothing more can be read from this connection.
     close: bool,
 }
 
 impl Notice {
     pub fn new(status: StatusCode, error: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Notice { status, detail: detail.into(), error, retry_after: None, over: None, close: false }
+        Notice {
+            status,
+            detail: detail.into(),
+            error,
+            retry_after: None,
+            over: None,
+            clause: None,
+            close: false,
+        }
     }
 
     /// The refusal of a request that is over a limit.
     pub fn refusal(over: Over) -> Self {
         let detail = "The request is over a limit.";
         Notice { over: Some(over), ..Notice::new(StatusCode::TOO_MANY_REQUESTS, OVER_LIMIT, detail) }
+    }
+
+    /// Refused under this clause of the policy.
+    pub fn under(self, clause: &Clause) -> Self {
+        Notice { clause: Some(Box::new(clause.clone())), ..self }
     }
 
     pub fn closing(self) -> Self {
@@ -120,6 +136,12 @@ impl Notice {
     /// The problem details of an error, without the closing brace; `answered_by` and below are weir's own.
     fn error_problem(&self) -> Vec<u8> {
         #[derive(Serialize)]
+        struct ProblemClause<'a> {
+            id: &'a str,
+            title: &'a str,
+            text: &'a str,
+        }
+        #[derive(Serialize)]
         struct Problem<'a> {
             r#type: &'static str,
             title: &'static str,
@@ -127,7 +149,11 @@ impl Notice {
             detail: &'a str,
             answered_by: &'static str,
             error: &'static str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            clause: Option<ProblemClause<'a>>,
         }
+        let clause =
+            self.clause.as_deref().map(|Clause { id, title, text, .. }| ProblemClause { id, title, text });
         let problem = Problem {
             r#type: "about:blank",
             title: self.title(),
@@ -135,6 +161,7 @@ impl Notice {
             detail: &self.detail,
             answered_by: "weir",
             error: self.error,
+            clause,
         };
         // Strings and numbers only: this cannot fail.
         let mut body = serde_json::to_vec(&problem).unwrap_or_default();
