@@ -12,10 +12,10 @@ mod traffic;
 use story::{ACCOUNTS, LIMIT, OFFENDERS, Stage};
 use traffic::{Answers, start_app};
 
-/// A tenth of these are known at once.
-const CLIENTS: u64 = 60_000;
+/// A third of these are known at once.
+const CLIENTS: u64 = 30_000;
 /// More than may be held at once.
-const CROWD: u64 = 12_800;
+const CROWD: u64 = 9_600;
 /// Beside the state: connections, buffers and what else grows while a proxy warms up.
 const KIB_BESIDE_THE_STATE: u64 = 24 << 10;
 
