@@ -1,19 +1,18 @@
 //! Sending a request to a server and waiting for the head of its response; once more, where that is safe.
 
 use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::{Method, Request, Response, Version, request};
-use hyper::body::Incoming;
+use http::{Method, Version, request, response};
 
 use super::alarm::{Alarm, by};
 use super::exchange::Exchange;
 use super::request_body::{Progress, RequestBody, Upload};
 use super::upstream::connect::ConnectError;
 use super::upstream::gate::GateError;
+use super::upstream::http1::fault::Http1Error;
 use super::upstream::server::Server;
 use super::upstream::{Lease, LeaseError, Upstream};
 use super::{headers, interim};
@@ -32,7 +31,7 @@ pub enum ForwardError {
     #[error("{0}")]
     Connect(ConnectError),
     #[error("the server broke off before it answered: {0}")]
-    Broken(hyper::Error),
+    Broken(Http1Error),
     #[error("the server sent no response within {0:?}")]
     NoResponse(Duration),
     #[error("the request took longer than its total time")]
@@ -60,8 +59,8 @@ impl Steps {
     }
 }
 
-/// The head of the app's response, and the lease that its body still needs. In a box: it goes through many hands.
-pub type Answer = Box<(Response<Incoming>, Lease)>;
+/// The head of the app's response, and the lease that its body still needs.
+pub type Answer = (response::Parts, Lease);
 
 /// Sends `request`, at most twice, and waits for the head of the response.
 pub async fn forward(
@@ -112,26 +111,6 @@ impl Onward<'_> {
             Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
         );
         idempotent && matches!(self.body, RequestBody::Empty)
-    }
-
-    /// The message for hyper. Unless `again`, it is all there is.
-    fn message(&mut self, again: bool) -> Request<RequestBody> {
-        let mut message = Request::new(std::mem::replace(&mut self.body, RequestBody::Empty));
-        *message.method_mut() = self.head.method.clone();
-        if again {
-            *message.uri_mut() = self.head.uri.clone();
-            *message.headers_mut() = self.head.headers.clone();
-        } else {
-            *message.uri_mut() = std::mem::take(&mut self.head.uri);
-            *message.headers_mut() = std::mem::take(&mut self.head.headers);
-        }
-        message
-    }
-
-    /// Takes back a message that was not sent.
-    fn take_back(&mut self, message: Request<RequestBody>) {
-        let (head, body) = message.into_parts();
-        (self.head.uri, self.head.headers, self.body) = (head.uri, head.headers, body);
     }
 }
 
@@ -215,17 +194,22 @@ impl Attempt<'_> {
             return Err(Failure::last(ForwardError::NoHealthyServer));
         };
         let again = (reused || self.upstream.servers.len() > 1) && request.is_repeatable();
-        let mut message = request.message(again);
-        interim::pass_on(&mut message, self.exchange);
-        let mut sent = pin!(connection.send(message));
+        interim::await_continue(self.exchange);
+        connection.http1.begin(request.head, std::mem::replace(&mut request.body, RequestBody::Empty));
         let since = if reused { waiting_since } else { clock.now() };
         let exchange = &*self.exchange;
         let mut patience = Patience::new(self.steps, exchange.upload.as_deref(), clock, since);
         // Large, and so put where it is needed at once.
         let mut result = None;
         let ran_out = poll_fn(|cx| {
-            if connection.poll_for(cx, |cx| sent.as_mut().poll(cx).map(|r| result = Some(r))).is_ready() {
-                return Poll::Ready(None);
+            while let Poll::Ready(head) = connection.http1.poll_head(cx) {
+                match head {
+                    Ok(head) if interim::is_interim(head.status) => interim::pass_on(head, exchange),
+                    head => {
+                        result = Some(head);
+                        return Poll::Ready(None);
+                    }
+                }
             }
             patience.poll_run_out(&mut exchange.conn.patience.lock(), cx).map(Some)
         });
@@ -233,21 +217,22 @@ impl Attempt<'_> {
             return Err(self.ran_out(lease, error));
         }
         match result {
-            Some(Ok(response)) => {
+            Some(Ok(head)) => {
                 let now = clock.now();
                 self.exchange.wait_ended(now);
-                self.exchange.answered(response.status(), since, now);
-                Ok(Box::new((response, lease)))
+                self.exchange.answered(head.status, since, now);
+                // It will not be sent again.
+                connection.http1.lend(std::mem::take(&mut request.head.headers));
+                Ok((head, lease))
             }
-            Some(Err(mut failed)) => {
-                let unsent = failed.take_message().map(|message| request.take_back(message)).is_some();
-                let error = fault_of(failed.into_error(), self.exchange.upload.as_deref());
+            Some(Err(error)) => {
+                let error = fault_of(error, self.exchange.upload.as_deref());
                 let broken = matches!(error, ForwardError::Broken(_));
                 if broken && !reused {
                     self.exchange.blame(&lease.server);
                 }
                 let server = Some(Arc::clone(&lease.server));
-                Err(Failure { error, server, stale: reused && broken, harmless: broken && (unsent || again) })
+                Err(Failure { error, server, stale: reused && broken, harmless: broken && again })
             }
             // Nothing came and nothing ran out: not a thing that happens.
             None => Err(Failure::last(ForwardError::NoResponse(self.steps.first_byte))),
@@ -288,7 +273,7 @@ fn turned_away(exchange: &Exchange, id: UpstreamId, error: GateError) -> Forward
     ForwardError::Queue(error)
 }
 
-fn fault_of(error: hyper::Error, upload: Option<&Upload>) -> ForwardError {
+fn fault_of(error: Http1Error, upload: Option<&Upload>) -> ForwardError {
     match upload.map(Upload::progress) {
         Some(Progress::TooLarge) => ForwardError::BodyTooLarge,
         Some(Progress::ClientFailed) => ForwardError::BodyBroken,

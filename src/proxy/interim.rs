@@ -7,32 +7,40 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, Request, StatusCode, Version};
+use http::{HeaderMap, HeaderName, StatusCode, Version, header, response};
 use tokio::time::sleep;
 
 use super::exchange::Exchange;
-use super::identify;
-use super::request_body::{RequestBody, Upload};
+use super::request_body::Upload;
+use super::{headers, identify};
 
 const CONTINUE_MAX: Duration = Duration::from_secs(1);
 
-/// Has the app's interim responses to `request` carried to the client.
-pub fn pass_on(request: &mut Request<RequestBody>, exchange: &Exchange) {
-    let side = Arc::clone(&exchange.conn.side);
-    let (upload, client) = (exchange.upload.clone(), exchange.version);
-    let removed = identify::learn_from(exchange).cloned();
-    if let Some(upload) = upload.as_ref().filter(|u| u.is_held()) {
+/// Whether another response to the same request follows.
+pub fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
+}
+
+/// Has the body released in time, where it waits for the app to ask for it.
+pub fn await_continue(exchange: &Exchange) {
+    if let Some(upload) = exchange.upload.as_ref().filter(|upload| upload.is_held()) {
         release_in_time(Arc::clone(upload));
     }
-    hyper::ext::on_informational(request, move |response| {
-        if response.status() == StatusCode::CONTINUE {
-            if let Some(upload) = &upload {
-                upload.release();
-            }
-        } else if client >= Version::HTTP_11 {
-            side.push_interim(&encode(response.status(), response.headers(), removed.as_ref()));
+}
+
+/// Does with the app's interim response what it says.
+pub fn pass_on(head: response::Parts, exchange: &Exchange) {
+    if head.status == StatusCode::CONTINUE {
+        if let Some(upload) = &exchange.upload {
+            upload.release();
         }
-    });
+    } else if exchange.version >= Version::HTTP_11 {
+        let mut fields = head.headers;
+        headers::strip_hop_by_hop(&mut fields);
+        // RFC 9110 §8.6: there is no body whose length it could be.
+        fields.remove(header::CONTENT_LENGTH);
+        exchange.conn.side.push_interim(&encode(head.status, &fields, identify::learn_from(exchange)));
+    }
 }
 
 fn release_in_time(upload: Arc<Upload>) {

@@ -9,6 +9,7 @@ use super::forward::ForwardError;
 use super::head::Fault;
 use super::respond::Notice;
 use super::upstream::connect::ConnectError;
+use super::upstream::http1::fault::Http1Error;
 use crate::clause::Clause;
 use crate::identity::CREDENTIALS_MAX;
 use crate::policy::path::PathFault;
@@ -87,7 +88,7 @@ pub fn forward_failed(error: &ForwardError, body: BodyEnd) -> Notice {
         )
         .retry_after(Some(OVERLOAD_RETRY)),
         ForwardError::Connect(error) => connect_failed(error),
-        ForwardError::Broken(error) if error.is_parse() => Notice::new(
+        ForwardError::Broken(Http1Error::Malformed(_)) => Notice::new(
             StatusCode::BAD_GATEWAY,
             "http_protocol_error",
             "The site answered something that is not HTTP.",
@@ -133,7 +134,7 @@ fn connect_failed(error: &ConnectError) -> Notice {
             "connection_timeout",
             "The site's server could not be reached in time.",
         ),
-        ConnectError::Refused(_) | ConnectError::Handshake(_) => Notice::new(
+        ConnectError::Refused(_) => Notice::new(
             StatusCode::BAD_GATEWAY,
             "connection_refused",
             "The site's server could not be reached.",

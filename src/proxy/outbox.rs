@@ -212,6 +212,13 @@ impl Socket {
         Socket { reader, outgoing, peer }
     }
 
+    /// Whether nothing has come from the peer, its end neither. A byte that did come is lost: the connection is not for
+    /// use any more. Asks the kernel only where something was heard of the socket.
+    pub fn is_quiet(&self) -> bool {
+        let read = self.reader.try_read(&mut [0]);
+        read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// Keeps `bufs` for the end of the turn; false where turns have no end.
     fn keep(&self, inner: &mut Inner, bufs: &[IoSlice<'_>]) -> bool {
         OUTBOX.with_borrow_mut(|outbox| {

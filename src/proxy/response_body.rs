@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::alarm::Alarm;
 use super::exchange::Exchange;
 use super::identify;
 use super::upstream::Lease;
+use super::upstream::http1::fault::Http1Error;
 use crate::metrics::Timeout;
 use crate::time::Moment;
 
@@ -28,7 +28,7 @@ pub enum ResponseBody {
 #[derive(Debug, thiserror::Error)]
 pub enum ResponseBodyError {
     #[error("the upstream's response broke off: {0}")]
-    Upstream(hyper::Error),
+    Upstream(Http1Error),
     #[error("the upstream sent nothing for {0:?}")]
     Stalled(Duration),
     #[error("the request took longer than its total time")]
@@ -53,8 +53,6 @@ impl ResponseBody {
 /// closes the books on the request.
 #[derive(Debug)]
 pub struct AppBody {
-    /// `None` only while being dropped.
-    inner: Option<Incoming>,
     exchange: Box<Exchange>,
     lease: Lease,
     patience: Patience,
@@ -75,9 +73,8 @@ pub struct Patience {
 }
 
 impl AppBody {
-    pub fn new(inner: Incoming, exchange: Box<Exchange>, lease: Lease, patience: Patience) -> Self {
+    pub fn new(exchange: Box<Exchange>, lease: Lease, patience: Patience) -> Self {
         AppBody {
-            inner: Some(inner),
             exchange,
             lease,
             patience,
@@ -95,15 +92,11 @@ impl AppBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(Incoming::is_end_stream)
+        self.lease.has_ended()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match (self.announced, &self.inner) {
-            (Some(length), _) => SizeHint::with_exact(length),
-            (None, Some(inner)) => inner.size_hint(),
-            (None, None) => SizeHint::with_exact(0),
-        }
+        self.announced.map_or_else(|| self.lease.size_hint(), SizeHint::with_exact)
     }
 
     /// The upstream sends nothing: ready when it has done so for too long.
@@ -129,11 +122,10 @@ impl AppBody {
         })
     }
 
-    fn poll_app(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let AppBody { inner: Some(inner), lease, .. } = self else { return Poll::Ready(None) };
-        match lease.connection() {
-            Some(connection) => connection.poll_for(cx, |cx| Pin::new(&mut *inner).poll_frame(cx)),
-            None => Pin::new(inner).poll_frame(cx),
+    fn poll_app(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Http1Error>>> {
+        match self.lease.connection() {
+            Some(connection) => connection.http1.poll_body(cx),
+            None => Poll::Ready(None),
         }
     }
 
@@ -159,7 +151,9 @@ impl AppBody {
             }
             Some(Err(error)) => {
                 self.exchange.upstream_failed();
-                self.exchange.blame(&self.lease.server);
+                if error.is_servers() {
+                    self.exchange.blame(&self.lease.server);
+                }
                 Some(Err(ResponseBodyError::Upstream(error)))
             }
             None => {
@@ -172,10 +166,7 @@ impl AppBody {
 
 impl Drop for AppBody {
     fn drop(&mut self) {
-        let ended = self.ended || self.is_end_stream();
-        self.lease.leave();
-        self.inner = None;
-        if ended {
+        if self.ended || self.is_end_stream() {
             let now = self.exchange.clock().now();
             self.exchange.completed(now);
             self.lease.server.health.succeeded();

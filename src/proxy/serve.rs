@@ -151,10 +151,10 @@ async fn pass(
         record.server = Some(answer.1.server.name_shared());
     }
     match on_upgrade {
-        Some(client) if answer.0.status() == StatusCode::SWITCHING_PROTOCOLS => {
+        Some(client) if answer.0.status == StatusCode::SWITCHING_PROTOCOLS => {
             Ok(Passed::Switched(answer, client))
         }
-        None if answer.0.status() == StatusCode::SWITCHING_PROTOCOLS => {
+        None if answer.0.status == StatusCode::SWITCHING_PROTOCOLS => {
             Err(Stop { decision: RequestDecision::Failed, notice: notices::unasked_switch() })
         }
         _ => Ok(Passed::Answer(answer)),
@@ -327,8 +327,7 @@ fn steps(policy: &Policy, route: &Route, exchange: &Exchange) -> Steps {
 
 /// The app's response, on its way to the client.
 fn answered(mut exchange: Box<Exchange>, answer: Answer) -> Response<ResponseBody> {
-    let (response, lease) = *answer;
-    let (mut parts, body) = response.into_parts();
+    let (mut parts, lease) = answer;
     if let Some(instead) = identify::learn(&mut exchange, &mut parts.headers) {
         return exchange.answer(RequestDecision::Suspended, &instead);
     }
@@ -346,26 +345,24 @@ fn answered(mut exchange: Box<Exchange>, answer: Answer) -> Response<ResponseBod
         until: policy.timeouts.total.filter(|_| !streams).map(|total| exchange.started.after(total)),
     };
     let announced = announced_length(&parts);
-    let body = AppBody::new(body, exchange, lease, patience).announce(announced);
+    let body = AppBody::new(exchange, lease, patience).announce(announced);
     Response::from_parts(parts, ResponseBody::App(body))
 }
 
 /// 101: both connections become one tunnel, which outlives this request.
 fn switched(mut exchange: Box<Exchange>, answer: Answer, client: OnUpgrade) -> Response<ResponseBody> {
-    let (mut response, lease) = *answer;
-    if let Some(instead) = identify::learn(&mut exchange, response.headers_mut()) {
+    let (mut parts, lease) = answer;
+    if let Some(instead) = identify::learn(&mut exchange, &mut parts.headers) {
         return exchange.answer(RequestDecision::Suspended, &instead);
     }
-    exchange.answered_by_app(response.status());
+    exchange.answered_by_app(parts.status);
     exchange.conn.side.make_opaque();
     exchange.conn.side.set_deadline(None);
     lease.server.health.succeeded();
-    let app = hyper::upgrade::on(&mut response);
-    let (mut parts, _) = response.into_parts();
     let hop = headers::strip_hop_by_hop(&mut parts.headers);
     headers::write_hop_by_hop(&mut parts.headers, hop);
     finish_head(&mut parts.headers, &mut exchange);
-    tokio::spawn(upgrade::tunnel(client, app, exchange, lease));
+    tokio::spawn(upgrade::tunnel(client, exchange, lease));
     Response::from_parts(parts, ResponseBody::own(Default::default()))
 }
 

@@ -37,6 +37,21 @@ fn a_get_with_a_body_passes() {
     origin.expect_no_request();
 }
 
+/// The same where it is chunked.
+#[test]
+fn a_get_with_a_chunked_body_passes() {
+    let origin = RawOrigin::scripted(echo);
+    let weir = Weir::start(&Config::to(&origin));
+    let request =
+        "GET / HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    assert_eq!(weir.connect().exchange(request).status(), 200);
+    let seen = origin.next_request();
+    assert_eq!(
+        (seen.text().as_str(), seen.field("transfer-encoding").as_deref()),
+        ("hello", Some("chunked"))
+    );
+}
+
 /// A chunked body arrives chunked, its bytes and its trailers unchanged (RFC 9112 §7.1).
 #[test]
 fn chunked_uploads_pass_with_trailers() {

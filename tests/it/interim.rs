@@ -70,6 +70,23 @@ fn early_hints_pass() {
     assert_eq!((answer.status(), answer.text().as_str()), (200, "body"));
 }
 
+/// What an interim answer says of a body or of the connection ends at weir: no client may wait for a body that an
+/// interim answer cannot have (RFC 9110 §8.6, §15.2; RFC 9112 §6.1).
+#[test]
+fn interim_answers_frame_no_body() {
+    let origin = RawOrigin::answering(
+        "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\nContent-Length: 5\r\nConnection: close\r\n\r\n\
+         HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody",
+    );
+    let weir = Weir::start(&Config::to(&origin));
+    let mut client = weir.connect();
+    let hints = client.exchange("GET / HTTP/1.1\r\nHost: app.test\r\n\r\n");
+    assert_eq!((hints.status(), hints.field("link").as_deref()), (103, Some("</a.css>")));
+    assert_eq!((hints.field("content-length"), hints.field("connection")), (None, None));
+    let answer = client.response();
+    assert_eq!((answer.status(), answer.text().as_str()), (200, "body"));
+}
+
 /// A client of HTTP/1.0 gets no interim answer, which it could not read (RFC 9110 §15.2).
 #[test]
 fn http_1_0_clients_get_no_interim_answer() {

@@ -1,19 +1,21 @@
 //! Active health checks: one small GET per server and interval.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use http_body_util::Empty;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::Upstream;
 use super::connect::{ConnectError, open};
+use super::http1::Http1;
+use super::http1::fault::Http1Error;
 use super::server::Server;
 use crate::policy::HealthCheck;
+use crate::proxy::interim::is_interim;
 
 /// Checks every server of every upstream that asks for it, until the set is dropped.
 pub fn start(upstreams: &[Arc<Upstream>]) -> JoinSet<()> {
@@ -62,7 +64,7 @@ enum CheckError {
     #[error("{0}")]
     Connect(#[from] ConnectError),
     #[error("{0}")]
-    Http(#[from] hyper::Error),
+    Http(#[from] Http1Error),
     #[error("{0}")]
     Request(#[from] http::Error),
     #[error("answered {0}")]
@@ -71,18 +73,19 @@ enum CheckError {
 
 /// 2xx and 3xx pass.
 async fn probe(server: &Server, path: &str) -> Result<(), CheckError> {
-    let stream = open(server.address()).await?;
-    let (mut connection, driver) = http1::handshake(TokioIo::new(stream)).await?;
+    let mut http1 = Http1::new(open(server.address()).await?);
     let request = Request::get(path)
         .header(header::HOST, server.name())
         .header(header::USER_AGENT, "weir-health-check")
         .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())?;
-    // It ends with the response, or when the probe is given up and drops its end.
-    tokio::spawn(driver);
-    let response = connection.send_request(request).await?;
-    match response.status() {
-        status if status.is_success() || status.is_redirection() => Ok(()),
-        status => Err(CheckError::Status(status)),
+    let (head, body) = request.into_parts();
+    http1.begin(&head, body);
+    loop {
+        match poll_fn(|cx| http1.poll_head(cx)).await?.status {
+            status if is_interim(status) => {}
+            status if status.is_success() || status.is_redirection() => return Ok(()),
+            status => return Err(CheckError::Status(status)),
+        }
     }
 }

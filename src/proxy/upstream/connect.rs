@@ -5,8 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use rustix::io::Errno;
 use socket2::SockRef;
 use tokio::net::TcpStream;
@@ -31,8 +29,6 @@ pub enum ConnectError {
     Local(io::Error),
     #[error("no connection within {0:?}")]
     TimedOut(Duration),
-    #[error("{0}")]
-    Handshake(hyper::Error),
 }
 
 impl ConnectError {
@@ -58,10 +54,8 @@ pub async fn connect(
 ) -> Result<Connection, ConnectError> {
     let stream =
         timeout(within, open(server.address())).await.map_err(|_| ConnectError::TimedOut(within))??;
-    let (sender, driver) = http1::handshake(TokioIo::new(Socket::new(stream, Peer::Server)))
-        .await
-        .map_err(ConnectError::Handshake)?;
-    Ok(Connection::new(sender, Box::pin(driver.with_upgrades()), server.count_open(), Arc::clone(counters)))
+    let socket = Socket::new(stream, Peer::Server);
+    Ok(Connection::new(socket, server.count_open(), Arc::clone(counters)))
 }
 
 /// A plain connection, without HTTP.

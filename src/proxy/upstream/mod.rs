@@ -10,11 +10,14 @@ pub mod connect;
 pub mod connection;
 pub mod gate;
 pub mod health;
+pub mod http1;
 pub mod pool;
 pub mod server;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use http_body::SizeHint;
 
 use crate::engine::Busy;
 use crate::metrics::UpstreamMetrics;
@@ -23,7 +26,7 @@ use crate::time::Moment;
 
 use budget::Budget;
 use connect::ConnectError;
-use connection::{Connection, Driver};
+use connection::{Connection, Tunnel};
 use gate::{Gate, GateError};
 use server::Server;
 
@@ -163,6 +166,16 @@ impl Lease {
         self.connection.as_mut()
     }
 
+    /// Whether all of the response has come.
+    pub fn has_ended(&self) -> bool {
+        self.connection.as_ref().is_none_or(|connection| connection.http1.has_ended())
+    }
+
+    /// How much of the response's body is still to come.
+    pub fn size_hint(&self) -> SizeHint {
+        self.connection.as_ref().map_or(SizeHint::with_exact(0), |connection| connection.http1.size_hint())
+    }
+
     /// An idle connection if there is one.
     pub fn reuse(&mut self, now: Moment) -> Option<&mut Connection> {
         let idle = &self.server.idle;
@@ -183,17 +196,10 @@ impl Lease {
         Ok(self.connection.insert(fresh))
     }
 
-    /// The response has ended; what else becomes of it is no longer the task's concern.
-    pub fn leave(&mut self) {
-        if let Some(connection) = &mut self.connection {
-            connection.leave();
-        }
-    }
-
     /// Gives the connection back for the next request; for when the response has ended.
     pub fn recycle(&mut self, now: Moment) {
         if let Some(mut connection) = self.connection.take()
-            && connection.rest()
+            && connection.http1.rest()
         {
             self.server.idle.give(self.worker, connection, now);
         }
@@ -204,9 +210,9 @@ impl Lease {
         self.connection = None;
     }
 
-    /// The driver of a connection that is no longer HTTP.
-    pub fn take_driver(&mut self) -> Option<Driver> {
-        self.connection.take()?.into_driver()
+    /// The connection, which is no longer HTTP.
+    pub fn take_tunnel(&mut self) -> Option<Tunnel> {
+        self.connection.take().map(Connection::into_tunnel)
     }
 }
 

@@ -32,8 +32,8 @@ impl IdleConnections {
     /// The connection that was used last, if one is still good.
     pub fn take(&self, worker: usize, now: Moment) -> Option<Connection> {
         let mut idle = self.per_worker.get(worker)?.lock();
-        while let Some(Idle { mut connection, since }) = idle.pop() {
-            if now.since(since) < self.timeout && connection.is_ready() {
+        while let Some(Idle { connection, since }) = idle.pop() {
+            if now.since(since) < self.timeout && connection.is_quiet() {
                 return Some(connection);
             }
         }
@@ -57,7 +57,7 @@ impl IdleConnections {
     /// Closes what has been idle for too long; the server may have closed it already.
     pub fn sweep(&self, worker: usize, now: Moment) {
         if let Some(idle) = self.per_worker.get(worker) {
-            idle.lock().retain_mut(|i| now.since(i.since) < self.timeout && i.connection.look());
+            idle.lock().retain(|i| now.since(i.since) < self.timeout && i.connection.is_quiet());
         }
     }
 }
