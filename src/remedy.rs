@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use crate::clause::Behaviour;
 use crate::facts::Principal;
-use crate::policy::{LimitId, TermsId};
+use crate::finding::FindingId;
+use crate::policy::{ClauseId, LimitId, TermsId};
+use crate::time::Moment;
 
 /// Whether something is upheld or only watched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -103,6 +106,20 @@ pub struct Refusal {
     pub retry_after: Option<Duration>,
 }
 
+/// Why a request is refused although it is within every limit: somebody behind it was found to do what a clause
+/// forbids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conviction {
+    pub finding: FindingId,
+    pub behaviour: Behaviour,
+    pub clause: ClauseId,
+    /// Whom the finding is about.
+    pub principal: Principal,
+    pub answer: Answer,
+    /// From then on a request succeeds, unless it happens again.
+    pub until: Moment,
+}
+
 /// Why a request waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delay {
@@ -128,4 +145,6 @@ pub enum Verdict {
     Forward,
     Delay(Delay),
     Refuse(Refusal),
+    /// For what was found. No limit was asked.
+    Convict(Conviction),
 }

@@ -126,7 +126,7 @@ fn upstream_time_goes_on_after_a_restart() {
             response_bytes: 0,
             upstream_time: Duration::from_secs(4),
         };
-        engine.observe(engine.admit(binding, &request(100)).1, &outcome);
+        engine.observe(binding, engine.admit(binding, &request(100)).1, &outcome);
     };
     let saved = Saved::after(vec![limit], Extent::Everything, spend);
     let (engine, loaded) = saved.next(110);

@@ -21,11 +21,11 @@ pub struct Conduct {
     /// Requests since `first`.
     pub requests: u32,
     lately: Aged<Counters>,
+    /// The only page so far: a trail is begun with the second.
+    first_page: Option<Page>,
     pub trail: Option<Box<Trail>>,
     /// The app's answers, from the first on that failed or dragged.
     health: Option<Box<Aged<Health>>>,
-    /// Open findings, a bit for each detector.
-    pub open: u16,
     /// Whether it was ever led from one page to another.
     pub has_reached: bool,
 }
@@ -59,6 +59,8 @@ pub struct Counters {
     pub attacks: u16,
     pub logins: u16,
     pub logins_failed: u16,
+    /// Logins that weir refused: they count as tried, and nobody knows how they would have gone.
+    pub logins_refused: u16,
     /// The same target as just before, where that was turned away or failed.
     pub repeats: u16,
     /// Ids that follow the one before by at most a few.
@@ -84,6 +86,8 @@ pub struct Trail {
     last_target: u64,
     last_id: u64,
     last_turned_away: bool,
+    /// When the last refusal is over, where it said so.
+    welcome_from: Option<Moment>,
     /// The longest run of neighbouring ids.
     pub run: u16,
 }
@@ -96,8 +100,10 @@ pub struct Answer {
     pub bytes: u64,
     /// How long the app took, where that is known.
     pub took: Option<Duration>,
-    /// A login, as configured; whether it failed.
+    /// A login, as configured; whether it failed. Of one that weir refused, nobody knows.
     pub login: Option<bool>,
+    /// How long a refusal by weir asked to stay away.
+    pub told: Option<Duration>,
 }
 
 /// A request and its answer, as the site's own traffic explains them. [`Site::learn`](super::Site::learn) makes it.
@@ -118,9 +124,9 @@ impl Conduct {
             last: now,
             requests: 0,
             lately: Aged::default(),
+            first_page: None,
             trail: None,
             health: None,
-            open: 0,
             has_reached: false,
         }
     }
@@ -140,6 +146,21 @@ impl Conduct {
         self.health.as_ref().map(|health| health.sum(health::MEMORY, now))
     }
 
+    /// Bytes that it points to, the allocator's share included, roughly.
+    pub fn heap_bytes(&self) -> u64 {
+        let trail = self.trail.as_ref().map_or(0, |_| size_of::<Trail>() + 16);
+        let health = self.health.as_ref().map_or(0, |_| size_of::<Aged<Health>>() + 16);
+        (trail + health) as u64
+    }
+
+    /// Forgets what was counted, but not which pages were fetched: they may still lead on to others.
+    pub fn start_over(&mut self, now: Moment) {
+        let trail =
+            self.trail.take().map(|trail| Box::new(Trail { fetched: trail.fetched, ..Trail::default() }));
+        let (has_reached, first_page) = (self.has_reached, self.first_page);
+        *self = Conduct { first_page, trail, has_reached, ..Conduct::new(now) };
+    }
+
     /// Counts a request and its answer.
     pub fn note(&mut self, event: &Event<'_>) {
         let Event { sight, origin, answer, at: now, .. } = *event;
@@ -148,6 +169,9 @@ impl Conduct {
         }
         self.requests = self.requests.saturating_add(1);
         self.last = self.last.max(now);
+        if answer.status == 0 {
+            return self.note_demand(event);
+        }
         self.note_health(event);
         let lately = self.lately.current(MEMORY, now);
         add(&mut lately.odd, sight.method == MethodClass::Odd);
@@ -159,8 +183,14 @@ impl Conduct {
             // A broken page asks for assets that are missing, and says that it does.
             if (400..500).contains(&answer.status) && origin == Origin::None {
                 add(&mut lately.failed, true);
-                let trail = self.trail.get_or_insert_default();
-                add(&mut lately.failed_distinct, trail.failed.insert(sight.target));
+                // Of the first request of all there is nothing to tell it from.
+                let is_new = self.requests == 1
+                    || self
+                        .trail
+                        .get_or_insert_with(|| Trail::begin(self.first_page))
+                        .failed
+                        .insert(sight.target);
+                add(&mut lately.failed_distinct, is_new);
             }
             return;
         }
@@ -179,9 +209,30 @@ impl Conduct {
             add(&mut lately.logins, true);
             add(&mut lately.logins_failed, failed);
         }
-        let trail = self.trail.get_or_insert_default();
-        trail.note(lately, sight, origin, answer, now);
+        self.note_page(Page::of(event));
+    }
+
+    /// Counts a page. What a trail will have to know of the first is kept here.
+    fn note_page(&mut self, page: Page) {
+        let lately = self.lately.current(MEMORY, page.at);
+        match (&mut self.trail, self.first_page) {
+            (None, None) => {
+                Trail::default().note(lately, &page);
+                self.first_page = Some(page);
+            }
+            (trail, first) => trail.get_or_insert_with(|| Trail::begin(first)).note(lately, &page),
+        }
         self.has_reached |= lately.reached > 0;
+    }
+
+    /// A request that weir answered itself is demand and nothing else: no evidence of what the app has or bears.
+    fn note_demand(&mut self, event: &Event<'_>) {
+        let Event { sight, answer, at, .. } = *event;
+        let lately = self.lately.current(MEMORY, at);
+        add(&mut lately.logins_refused, answer.login.is_some());
+        if sight.kind == Kind::Page {
+            self.note_page(Page::of(event));
+        }
     }
 
     fn note_health(&mut self, event: &Event<'_>) {
@@ -202,37 +253,85 @@ impl Conduct {
 }
 
 impl Trail {
-    fn note(&mut self, lately: &mut Counters, sight: &Sight, origin: Origin, answer: Answer, now: Moment) {
-        self.rate.add(1, now);
-        match origin {
+    /// With what is known of the only page so far.
+    fn begin(first: Option<Page>) -> Box<Self> {
+        let mut trail = Box::<Trail>::default();
+        if let Some(page) = first {
+            trail.note(&mut Counters::default(), &page);
+        }
+        trail
+    }
+
+    fn note(&mut self, lately: &mut Counters, page: &Page) {
+        self.rate.add(1, page.at);
+        if page.status != 0 {
+            self.note_answer(lately, page);
+        }
+        // Who stays away for as long as a refusal asked to is polite, however often that happens.
+        let is_polite = self.welcome_from.is_some_and(|from| page.at >= from);
+        add(&mut lately.repeats, self.last_turned_away && self.last_target == page.target && !is_polite);
+        self.last_target = page.target;
+        self.last_turned_away = page.status == 0 || page.status == 429 || page.status >= 500;
+        self.welcome_from = page.welcome_from;
+    }
+
+    /// The app's answer.
+    fn note_answer(&mut self, lately: &mut Counters, page: &Page) {
+        match page.origin {
             Origin::None => add(&mut lately.unreferred, true),
             Origin::External => {}
             Origin::Own(from) if self.fetched.contains(from) => {
-                add(&mut lately.reached, from != sight.target);
+                add(&mut lately.reached, from != page.target);
             }
             // What was forgotten may have been fetched.
             Origin::Own(from) => {
-                add(&mut lately.impossible, !self.fetched.has_overflowed() && from != sight.target);
+                add(&mut lately.impossible, !self.fetched.has_overflowed() && from != page.target);
             }
         }
-        if self.fetched.insert(sight.target) {
+        if self.fetched.insert(page.target) {
             add(&mut lately.distinct, true);
-            add(&mut lately.jumps, origin == Origin::None);
+            add(&mut lately.jumps, page.origin == Origin::None);
         }
-        self.templates.insert(sight.template);
-        if (400..500).contains(&answer.status) && self.failed.insert(sight.target) {
+        self.templates.insert(page.template);
+        if (400..500).contains(&page.status) && self.failed.insert(page.target) {
             add(&mut lately.failed_distinct, true);
         }
-        if let Some(id) = sight.id {
+        if let Some(id) = page.id {
             let step = id.abs_diff(self.last_id);
             let near = (1..=4).contains(&step);
             add(&mut lately.neighbours, near);
             self.run = if near { self.run.saturating_add(1) } else { 0 };
             self.last_id = id;
         }
-        add(&mut lately.repeats, self.last_turned_away && self.last_target == sight.target);
-        self.last_target = sight.target;
-        self.last_turned_away = answer.status == 0 || answer.status == 429 || answer.status >= 500;
+    }
+}
+
+/// What a trail is told of a request for a page.
+#[derive(Clone, Copy, Debug)]
+struct Page {
+    target: u64,
+    template: u64,
+    id: Option<u64>,
+    origin: Origin,
+    /// As in [`Answer`].
+    status: u16,
+    /// When the refusal is over, if it is one and said so.
+    welcome_from: Option<Moment>,
+    at: Moment,
+}
+
+impl Page {
+    fn of(event: &Event<'_>) -> Self {
+        let Event { sight, origin, answer, at, .. } = *event;
+        Page {
+            target: sight.target,
+            template: sight.template,
+            id: sight.id,
+            origin,
+            status: answer.status,
+            welcome_from: answer.told.map(|told| at.after(told)),
+            at,
+        }
     }
 }
 
@@ -263,6 +362,7 @@ impl Fade for Counters {
             attacks: sum(self.attacks, older.attacks),
             logins: sum(self.logins, older.logins),
             logins_failed: sum(self.logins_failed, older.logins_failed),
+            logins_refused: sum(self.logins_refused, older.logins_refused),
             repeats: sum(self.repeats, older.repeats),
             neighbours: sum(self.neighbours, older.neighbours),
             with_id: sum(self.with_id, older.with_id),

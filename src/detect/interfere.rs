@@ -41,7 +41,7 @@ impl Detector for Interfere {
 
     fn judge(&self, seen: &Seen<'_>) -> Option<Suspicion> {
         let own = seen.conduct.health(seen.now)?;
-        let (all, own_troubles) = (seen.site.health(seen.now), own.troubles());
+        let (all, own_troubles) = (seen.site.health(), own.troubles());
         let others = all.without(own);
         // More often than others by a factor, in whole numbers: own/answers > factor × others/answers.
         let is_outlier = u64::from(own_troubles) * u64::from(others.answers)

@@ -30,6 +30,7 @@ mod robots;
 mod scene;
 mod sight;
 mod signatures;
+mod signs;
 mod site;
 mod stuffing;
 
@@ -39,6 +40,7 @@ pub use registry::{Knob, Spec, spec, specs};
 pub use robots::Robots;
 pub use sight::{Kind, MethodClass, Reader, Referer, Request, Sight};
 pub use signatures::{Signature, Signatures};
+pub use signs::Signs;
 pub use site::{Origin, Site};
 
 use crate::clause::Behaviour;
@@ -59,7 +61,7 @@ pub struct Seen<'a> {
     pub conduct: &'a Conduct,
     /// The conduct's sums over the last month.
     pub lately: Counters,
-    pub site: &'a Site,
+    pub site: &'a Signs,
     pub now: Moment,
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Step<'a> {
 }
 
 pub(super) fn get(target: &str) -> Step<'_> {
-    let answer = Answer { status: 200, bytes: 1000, took: None, login: None };
+    let answer = Answer { status: 200, bytes: 1000, took: None, login: None, told: None };
     Step { method: "GET", target, referer: None, answer }
 }
 
@@ -91,7 +91,8 @@ impl Scene {
     pub(super) fn judge(&self, who: &str, behaviour: Behaviour, thresholds: &[u32]) -> Option<Suspicion> {
         let detector: Box<dyn Detector> = spec(behaviour).map(|spec| spec.build(thresholds))?;
         let conduct = self.conduct.get(who)?;
-        let seen = Seen { conduct, lately: conduct.lately(self.now), site: &self.site, now: self.now };
+        let signs = self.site.signs(self.now);
+        let seen = Seen { conduct, lately: conduct.lately(self.now), site: &signs, now: self.now };
         detector.judge(&seen)
     }
 

@@ -37,11 +37,14 @@ impl Detector for Stuffing {
     fn judge(&self, seen: &Seen<'_>) -> Option<Suspicion> {
         let lately = &seen.lately;
         let failed = u32::from(lately.logins_failed);
+        // What weir refused was tried as well: a limit on logins is not to hide what those that passed it show.
+        let tried = failed + u32::from(lately.logins_refused);
         let met =
-            failed >= self.failed_logins && is_over(lately.logins_failed, self.failed_percent, lately.logins);
-        let confidence = if failed >= self.failed_logins * 2 { 0.95 } else { 0.8 };
+            tried >= self.failed_logins && is_over(lately.logins_failed, self.failed_percent, lately.logins);
+        let confidence = if tried >= self.failed_logins * 2 { 0.95 } else { 0.8 };
         let evidence = [
             evidence("logins_failed", failed, self.failed_logins),
+            evidence("logins_refused", lately.logins_refused, self.failed_logins),
             evidence("logins", lately.logins, self.failed_logins),
         ];
         Suspicion::when(met, "failed-logins", confidence, evidence)

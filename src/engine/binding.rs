@@ -1,8 +1,9 @@
 //! A policy joined to the engine's cells: for each route, the limits that can apply, ready to be checked.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::facts::Facts;
+use crate::facts::{Facts, Who};
 use crate::policy::{Cost, Exempt, Limit, LimitId, Match, Policy, Route, RouteId, UpstreamId};
 use crate::remedy::Mode;
 use crate::time::WallTime;
@@ -12,6 +13,7 @@ use super::names::{Algorithm, CellName, CellNames, SlotKey};
 use super::queue::Queues;
 use super::rules::{self, Rules};
 use super::subject::Subject;
+use super::watch::Panel;
 
 /// A policy, joined to the engine's state: which cell belongs to which limit. Made once per reload.
 #[derive(Clone, Debug)]
@@ -23,6 +25,7 @@ pub struct Binding {
     /// By upstream.
     load: Vec<Arc<UpstreamLoad>>,
     counts_load: bool,
+    panel: Arc<Panel>,
 }
 
 /// One limit on one route.
@@ -70,11 +73,22 @@ impl Binding {
         let routes = routes.collect();
         let queues = Queues::of(&policy);
         let counts_load = load::is_measured(&policy);
-        Binding { policy, routes, queues, load, counts_load }
+        let panel = Arc::new(Panel::new(&policy));
+        Binding { policy, routes, queues, load, counts_load, panel }
     }
 
     pub fn policy(&self) -> &Arc<Policy> {
         &self.policy
+    }
+
+    /// The detectors, with this policy's thresholds.
+    pub(super) fn panel(&self) -> &Panel {
+        &self.panel
+    }
+
+    /// Whether anybody looks at conduct. If not, nothing of a request has to be read for that.
+    pub fn is_watching(&self) -> bool {
+        self.policy.conduct.is_watching()
     }
 
     /// Counts a request as load on its upstream until it ends.
@@ -115,17 +129,20 @@ impl Binding {
         };
         matches.headers.iter().all(|name| facts.headers.contains_key(name))
             && (matches.plans.is_empty() || matches.plans.iter().any(on_plan))
-            && (matches.accounts.is_empty() || is_any(&matches.accounts, facts))
+            && (matches.accounts.is_empty() || is_any(&matches.accounts, facts.who))
             && (matches.clients.is_empty() || matches.clients.iter().any(|r| r.contains(&facts.address)))
             && !matches.not.as_ref().is_some_and(|not| self.fits(not, facts, true))
     }
 
     /// Whether this request is counted but never refused.
-    pub(super) fn never_refuses(&self, facts: &Facts<'_>) -> bool {
+    pub(super) fn never_refuses(&self, address: IpAddr, who: &Who) -> bool {
         let enforcement = &self.policy.enforcement;
-        enforcement.never_refuse.iter().any(|range| range.contains(&facts.address))
-            || (!enforcement.never_refuse_accounts.is_empty()
-                && is_any(&enforcement.never_refuse_accounts, facts))
+        enforcement.never_refuse.iter().any(|range| range.contains(&address))
+            || who.accounts.iter().any(|account| self.never_refuses_account(&account.id))
+    }
+
+    pub(super) fn never_refuses_account(&self, id: &Arc<str>) -> bool {
+        self.policy.enforcement.never_refuse_accounts.contains(id)
     }
 
     /// The mode in which a limit meets this request, before the switch for everything.
@@ -134,13 +151,13 @@ impl Binding {
             return limit.mode;
         }
         let Exempt { ranges, accounts } = &self.policy.limit(limit.id).exempt;
-        let exempt = ranges.iter().any(|range| range.contains(&facts.address)) || is_any(accounts, facts);
+        let exempt = ranges.iter().any(|range| range.contains(&facts.address)) || is_any(accounts, facts.who);
         if exempt { limit.mode.at_most(Mode::Shadow) } else { limit.mode }
     }
 }
 
-fn is_any(accounts: &[Arc<str>], facts: &Facts<'_>) -> bool {
-    facts.who.accounts.iter().any(|account| accounts.contains(&account.id))
+fn is_any(accounts: &[Arc<str>], who: &Who) -> bool {
+    who.accounts.iter().any(|account| accounts.contains(&account.id))
 }
 
 impl BoundLimit {

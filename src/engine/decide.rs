@@ -120,7 +120,8 @@ pub(super) struct Trial<'a> {
 impl<'a> Asked<'a> {
     fn gather(&mut self, terms: Terms<'a>, facts: &Facts<'_>) {
         let Terms { binding, keyed, mode, .. } = terms;
-        let ceiling = if binding.never_refuses(facts) { mode.at_most(Mode::Shadow) } else { mode };
+        let ceiling =
+            if binding.never_refuses(facts.address, facts.who) { mode.at_most(Mode::Shadow) } else { mode };
         for limit in binding.applicable(facts) {
             let mode = binding.mode(limit, facts).at_most(ceiling);
             if matches!(limit.subject, Subject::Client) {

@@ -21,6 +21,13 @@ impl KeyedHash {
         value.hash(&mut hasher);
         hasher.finish128().as_u128()
     }
+
+    /// A key of its own for another hash, which knows nothing of this one.
+    pub(super) fn key_of(&self, purpose: &str) -> u64 {
+        let mut hasher = self.hasher;
+        purpose.hash(&mut hasher);
+        hasher.finish128().h1
+    }
 }
 
 #[cfg(test)]

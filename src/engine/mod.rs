@@ -27,16 +27,17 @@ pub use queue::QueuePlace;
 pub use snapshot::{Extent, OtherKey, Restore, SnapshotHead, SnapshotPart};
 pub use switch::ModeOverride;
 pub use ticket::Ticket;
-pub use watch::{Findings, Watch};
+pub use watch::{Arrival, Case, FindingEvent, FindingEvents, FindingFilter, Sanction, WatchStats};
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::detect::Reader;
 use crate::facts::{ConnFacts, Facts, Outcome, ProtocolEvent};
 use crate::policy::{LimitId, Policy, UpstreamId};
-use crate::remedy::{Decision, Mode, Verdict};
+use crate::remedy::{Conviction, Decision, Delay, Mode, Verdict};
 use crate::time::{Moment, WallTime};
 use decide::Terms;
 use keyed::KeyedHash;
@@ -44,6 +45,7 @@ use load::LoadBook;
 use names::CellNames;
 use switch::Switch;
 use table::Table;
+use watch::{Watch, Watched};
 
 /// All bounded state behind the decisions. Cheap to clone; clones share the state.
 #[derive(Clone, Debug)]
@@ -55,7 +57,12 @@ pub struct Engine {
     origin: WallTime,
     switch: Arc<Switch>,
     load: Arc<LoadBook>,
+    watch: Arc<Watch>,
+    reader: Arc<Reader>,
 }
+
+/// Conduct that is remembered where nobody says how much.
+const WATCH_BYTES: u64 = 8 << 20;
 
 /// Whether a new connection is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,14 +106,24 @@ impl Engine {
 
     /// The same, with a key that outlives the process: then what one process counted by hash, the next one finds.
     pub fn with_key(memory_bytes: u64, key: [u8; 16]) -> Self {
+        let keyed = KeyedHash::new(key);
         Engine {
             table: Arc::new(Table::new(memory_bytes)),
             names: Arc::default(),
-            keyed: KeyedHash::new(key),
+            keyed,
             origin: WallTime { unix_ms: 0 },
             switch: Arc::default(),
             load: Arc::default(),
+            watch: Arc::new(Watch::new(WATCH_BYTES, keyed.key_of("watch"))),
+            reader: Arc::new(Reader::new(keyed.key_of("reader"))),
         }
+    }
+
+    /// The same engine, which remembers conduct in at most `memory_bytes` beside its records; at least one MiB. Before
+    /// it has seen a request.
+    pub fn watching(self, memory_bytes: u64) -> Self {
+        let watch = Arc::new(Watch::new(memory_bytes, self.keyed.key_of("watch")));
+        Engine { watch, ..self }
     }
 
     /// The same engine, with moments that count from `origin`. Before it is bound to a policy.
@@ -143,13 +160,21 @@ impl Engine {
     }
 
     fn decide(&self, binding: &Binding, facts: &Facts<'_>, details: bool) -> (Decision, Ticket) {
-        let mode = self.switch.mode(facts.at).unwrap_or(binding.policy().enforcement.mode);
+        let mode = self.mode(binding, facts.at);
+        if mode == Mode::Enforce
+            && let Some(conviction) = self.conviction(binding, facts)
+        {
+            let decision = Decision { verdict: Verdict::Convict(conviction), ..Decision::default() };
+            return (decision, Ticket::default().telling(Some(conviction.until.since(facts.at))));
+        }
         let terms = Terms { binding, keyed: &self.keyed, mode, details };
         let (decision, places) = decide::decide(&self.table, terms, facts);
         let ticket = Ticket::new(&self.table, places);
         match decision.verdict {
             Verdict::Forward => (decision, ticket.loading(binding.begin_load(facts))),
-            Verdict::Delay(_) | Verdict::Refuse(_) => (decision, ticket),
+            Verdict::Refuse(refusal) => (decision, ticket.telling(refusal.retry_after)),
+            Verdict::Delay(Delay { wait, .. }) => (decision, ticket.telling(Some(wait))),
+            Verdict::Convict(_) => (decision, ticket),
         }
     }
 
@@ -163,9 +188,18 @@ impl Engine {
         now: Moment,
     ) -> bool {
         let enforcement = &binding.policy().enforcement;
-        self.switch.mode(now).unwrap_or(enforcement.mode) == Mode::Enforce
+        self.mode(binding, now) == Mode::Enforce
             && !enforcement.never_refuse.iter().any(|range| range.contains(&address))
             && !accounts.into_iter().any(|id| enforcement.never_refuse_accounts.contains(id))
+    }
+
+    fn conviction(&self, binding: &Binding, facts: &Facts<'_>) -> Option<Conviction> {
+        let conviction = self.watch.conviction(binding, facts)?;
+        (!binding.never_refuses(facts.address, facts.who)).then_some(conviction)
+    }
+
+    fn mode(&self, binding: &Binding, now: Moment) -> Mode {
+        self.switch.mode(now).unwrap_or(binding.policy().enforcement.mode)
     }
 
     /// A place among the requests that wait for a limit; `None` when all are taken. Leave it by dropping it.
@@ -173,9 +207,40 @@ impl Engine {
         binding.queues.enter(limit, binding.policy().limit(limit).over)
     }
 
-    /// Ends a request: releases what its ticket holds, and settles what it has cost.
-    pub fn observe(&self, ticket: Ticket, outcome: &Outcome) {
-        ticket.settle(outcome);
+    /// Reads requests for the detectors. Everything that the engine sees is to be read by this one.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Lets detectors see a request, admitted or not, once its answer is known. A ticket may be without a decision:
+    /// [`Ticket::default`] for a request that was never to be decided.
+    pub fn watch(&self, binding: &Binding, ticket: Ticket, arrival: &Arrival<'_>) -> Ticket {
+        let mode = self.mode(binding, arrival.at);
+        if mode == Mode::Off || !binding.is_watching() {
+            return ticket;
+        }
+        ticket.watched(Watched::new(binding, arrival, mode))
+    }
+
+    /// Ends a request: releases what its ticket holds, settles what it has cost, and tells what detectors find when
+    /// they see the answer.
+    pub fn observe(&self, binding: &Binding, ticket: Ticket, outcome: &Outcome) -> FindingEvents {
+        let Some((watched, told)) = ticket.settle(outcome) else { return FindingEvents::new() };
+        self.watch.note(binding, &watched, outcome, told)
+    }
+
+    /// Closes findings that were not recognised for a while. To be called every few seconds.
+    pub fn sweep_findings(&self, now: Moment) -> FindingEvents {
+        self.watch.sweep(now)
+    }
+
+    /// Findings that are open or were closed lately, at most `most`, the latest first.
+    pub fn findings(&self, filter: &FindingFilter, most: usize) -> Vec<Case> {
+        self.watch.findings(filter, most)
+    }
+
+    pub fn watch_stats(&self) -> WatchStats {
+        self.watch.stats()
     }
 
     /// Overrides `[enforcement] mode`, from now on; `None` gives it back to the policy.
@@ -203,6 +268,11 @@ impl Engine {
     ) -> Vec<LoadEvent> {
         let each = binding.load().zip(busy);
         each.flat_map(|((id, load), busy)| load.sweep(id, &binding.policy().load, busy, now)).collect()
+    }
+
+    /// Findings of what a [`sweep`](Self::sweep) told of load.
+    pub fn note_load(&self, binding: &Binding, event: &LoadEvent, now: Moment) -> FindingEvents {
+        self.watch.note_load(binding, event, self.mode(binding, now), now)
     }
 
     /// How busy each upstream of the policy was, and its busiest accounts.

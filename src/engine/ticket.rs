@@ -1,10 +1,12 @@
 //! What an admitted request holds until it ends.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::load::Seats;
 use super::names::SlotKey;
 use super::table::Table;
+use super::watch::Watched;
 use crate::facts::{Outcome, Principal};
 use crate::limit::Rule;
 use crate::policy::Cost;
@@ -23,6 +25,9 @@ pub struct Ticket {
     held: Option<Box<Held>>,
     /// Where it counts as load on its upstream.
     load: Seats,
+    /// For how long a refusal asks to stay away.
+    told: Option<Duration>,
+    watched: Option<Box<Watched>>,
 }
 
 #[derive(Debug)]
@@ -48,7 +53,7 @@ pub(super) struct Place {
 impl Ticket {
     pub(super) fn new(table: &Arc<Table>, places: Places) -> Self {
         let held = (!places.is_empty()).then(|| Box::new(Held { table: Arc::clone(table), places }));
-        Ticket { held, load: Seats::default() }
+        Ticket { held, load: Seats::default(), told: None, watched: None }
     }
 
     /// The same, counted as load as well.
@@ -58,12 +63,27 @@ impl Ticket {
         ticket
     }
 
-    /// Ends the request with what it has cost.
-    pub(super) fn settle(mut self, outcome: &Outcome) {
+    /// The same, of a request that is refused.
+    pub(super) fn telling(self, told: Option<Duration>) -> Self {
+        let mut ticket = self;
+        ticket.told = told;
+        ticket
+    }
+
+    /// The same, seen by detectors.
+    pub(super) fn watched(self, watched: Watched) -> Self {
+        let mut ticket = self;
+        ticket.watched = Some(Box::new(watched));
+        ticket
+    }
+
+    /// Ends the request with what it has cost. What detectors are to see of it, and for how long it was refused.
+    pub(super) fn settle(mut self, outcome: &Outcome) -> Option<(Box<Watched>, Option<Duration>)> {
         std::mem::take(&mut self.load).settle(outcome);
         if let Some(held) = self.held.take() {
             held.end(|place| (place.cost_of(outcome), outcome.at));
         }
+        self.watched.take().map(|watched| (watched, self.told))
     }
 }
 

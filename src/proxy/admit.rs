@@ -6,7 +6,7 @@ use super::refusal::jitter::Jitter;
 use super::refusal::{Over, Told};
 use super::respond::Notice;
 use super::serve::Stop;
-use super::{delay, recent};
+use super::{delay, notices, recent};
 use crate::engine::Ticket;
 use crate::facts::Facts;
 use crate::metrics::RequestDecision;
@@ -37,6 +37,10 @@ pub(super) async fn admit(exchange: &mut Exchange, facts: Facts<'_>) -> Result<(
             Ok(())
         }
         Verdict::Refuse(refusal) => Err(refuse(exchange, &facts, refusal, decision)),
+        Verdict::Convict(conviction) => Err(Stop {
+            decision: RequestDecision::Refused,
+            notice: notices::convicted(conviction.answer, conviction.until.since(facts.at)),
+        }),
         // A delay is a refusal where the request cannot wait.
         Verdict::Delay(Delay { limit, wait }) => {
             let refusal = Refusal { limit, retry_after: Some(wait) };

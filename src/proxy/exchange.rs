@@ -250,7 +250,7 @@ impl Drop for Exchange {
                 response_bytes: self.response_bytes,
                 upstream_time: waited.unwrap_or_default(),
             };
-            self.shared().engine.observe(ticket, &outcome);
+            self.shared().engine.observe(&self.live.binding, ticket, &outcome);
         }
         self.shared().metrics.request_ended();
         self.conn.side.end_request(now);

@@ -13,6 +13,7 @@ use super::upstream::http1::fault::Http1Error;
 use crate::clause::Clause;
 use crate::identity::CREDENTIALS_MAX;
 use crate::policy::path::PathFault;
+use crate::remedy::Answer;
 
 /// When to come back after an overload whose end nobody can foresee.
 const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
@@ -47,6 +48,13 @@ pub fn too_many_credentials() -> Notice {
 pub fn suspended(clause: &Clause) -> Notice {
     let detail = format!("This account is suspended, because of: {}.", clause.title);
     Notice::new(StatusCode::FORBIDDEN, "http_request_denied", detail).under(clause)
+}
+
+/// Somebody behind the request was found to do what the policy forbids.
+pub fn convicted(answer: Answer, wait: Duration) -> Notice {
+    let status = StatusCode::from_u16(answer.status()).unwrap_or(StatusCode::FORBIDDEN);
+    let detail = "What was asked for lately from here is against the acceptable use policy of this site.";
+    Notice::new(status, "http_request_denied", detail).retry_after(Some(wait))
 }
 
 pub fn path_fault(fault: PathFault) -> Notice {

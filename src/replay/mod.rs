@@ -20,44 +20,63 @@ pub use entry::Entry;
 pub use report::Report;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
 
-use crate::detect::{Answer, MethodClass, Reader, Request};
-use crate::engine::{Binding, Engine, Findings, Watch};
+use crate::detect::{MethodClass, Request, Sight};
+use crate::engine::{Arrival, Binding, Engine, FindingEvent, FindingEvents, Ticket};
 use crate::facts::{Client, Facts, Origin, Outcome, Who};
-use crate::policy::{LimitId, Policy, path};
+use crate::finding::RequestId;
+use crate::policy::{Policy, path};
 use crate::remedy::Verdict;
 use crate::time::Moment;
+
+/// Of the logs' time, between looks for findings that are over.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// A policy at work on requests of the past.
 #[derive(Debug)]
 pub struct Replay {
-    reader: Reader,
-    watch: Watch,
     engine: Engine,
     binding: Binding,
     no_headers: HeaderMap,
+    requests: u64,
+    now: Moment,
+    swept: Moment,
 }
 
 /// What would have become of one request.
 #[derive(Debug)]
 pub struct Judgement {
-    /// The limit that would have refused it.
-    pub refused_by: Option<LimitId>,
-    pub findings: Findings,
+    /// `Forward` also for what no route leads to: then no limit was asked.
+    pub verdict: Verdict,
+    /// What this request and the time that has passed since the one before it showed.
+    pub events: FindingEvents,
+}
+
+impl Judgement {
+    pub const fn is_refused(&self) -> bool {
+        matches!(self.verdict, Verdict::Refuse(_) | Verdict::Convict(_))
+    }
+
+    /// Whether it brought a finding about.
+    pub fn has_found(&self) -> bool {
+        self.events.iter().any(|event| matches!(event, FindingEvent::Opened(_)))
+    }
 }
 
 impl Replay {
-    /// `memory_bytes` for conduct; limits have what the policy gives them.
+    /// `memory_bytes` for conduct; limits have what the policy gives them. The same logs give the same findings.
     pub fn new(policy: Arc<Policy>, memory_bytes: u64) -> Self {
-        let engine = Engine::new(policy.state.memory_bytes);
+        let engine = Engine::with_key(policy.state.memory_bytes, [0; 16]).watching(memory_bytes);
         Replay {
-            reader: Reader::new(0),
-            watch: Watch::new(memory_bytes),
             binding: engine.bind(policy),
             engine,
             no_headers: HeaderMap::new(),
+            requests: 0,
+            now: Moment::ORIGIN,
+            swept: Moment::ORIGIN,
         }
     }
 
@@ -65,30 +84,60 @@ impl Replay {
         self.binding.policy()
     }
 
+    /// The engine that is driven, for what it knows at the end.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// Judges one request. Requests are to come in the order of their times; a little disorder does no harm.
     pub fn judge(&mut self, entry: &Entry<'_>) -> Judgement {
+        self.requests += 1;
+        // Time stands still rather than run backwards.
+        self.now = self.now.max(Moment::from_nanos(entry.unix_ms.saturating_mul(1_000_000)));
         let policy = Arc::clone(self.binding.policy());
-        let now = Moment::from_nanos(entry.unix_ms.saturating_mul(1_000_000));
-        let client = Client::fold(entry.client, policy.client.ipv4, policy.client.ipv6);
         let (raw, query) = entry.target.split_once('?').map_or((entry.target, None), |(p, q)| (p, Some(q)));
         let normal = path::normalise(raw, &policy.paths, true);
         let path = normal.as_deref().unwrap_or(raw);
-        let refused_by = self.admit(&policy, entry, client, path, now);
-        let mut sight =
-            self.reader.read(&Request { method: entry.method, path, query, referer: entry.referer });
+        let method = Method::from_bytes(entry.method.as_bytes()).ok();
+        let client = Client::fold(entry.client, policy.client.ipv4, policy.client.ipv6);
+        let (verdict, ticket) = self.admit(&policy, entry, client, method.as_ref(), path);
+        let arrival = Arrival {
+            at: self.now,
+            address: entry.client,
+            client,
+            who: Who::ANYONE,
+            method: method.as_ref().unwrap_or(&Method::GET),
+            path,
+            sight: self.sight(entry, path, query),
+            host: entry.host.map(|host| self.engine.reader().host(host)),
+            request_id: Some(RequestId::numbered(self.requests)),
+        };
+        let ticket = self.engine.watch(&self.binding, ticket, &arrival);
+        let is_refused = matches!(verdict, Verdict::Refuse(_) | Verdict::Convict(_));
+        let outcome = Outcome {
+            at: self.now,
+            origin: if is_refused { Origin::Weir } else { Origin::App },
+            // What is no status is that of a client that left.
+            status: StatusCode::from_u16(entry.status).unwrap_or(CLIENT_LEFT),
+            request_bytes: 0,
+            response_bytes: entry.bytes,
+            upstream_time: Duration::ZERO,
+        };
+        let mut events = self.engine.observe(&self.binding, ticket, &outcome);
+        if self.now.since(self.swept) >= SWEEP_EVERY {
+            self.swept = self.now;
+            events.extend(self.engine.sweep_findings(self.now));
+        }
+        Judgement { verdict, events }
+    }
+
+    fn sight(&self, entry: &Entry<'_>, path: &str, query: Option<&str>) -> Sight {
+        let request = Request { method: entry.method, path, query, referer: entry.referer };
+        let mut sight = self.engine.reader().read(&request);
         if !entry.target.starts_with('/') {
             sight.method = MethodClass::Odd;
         }
-        let is_login = sight.method == MethodClass::Post && is_login(path);
-        let answer = Answer {
-            status: entry.status,
-            bytes: entry.bytes,
-            took: None,
-            login: is_login.then_some(!matches!(entry.status, 301..=303)),
-        };
-        let host = entry.host.map(|host| self.reader.host(host));
-        let findings = self.watch.note(&[client.into()], &sight, host, answer, now);
-        Judgement { refused_by, findings }
+        sight
     }
 
     fn admit(
@@ -96,56 +145,33 @@ impl Replay {
         policy: &Policy,
         entry: &Entry<'_>,
         client: Client,
+        method: Option<&Method>,
         path: &str,
-        now: Moment,
-    ) -> Option<LimitId> {
+    ) -> (Verdict, Ticket) {
         let host = entry.host.unwrap_or_default();
-        let method = Method::from_bytes(entry.method.as_bytes()).ok()?;
+        let (Some(method), Some(route)) = (method, policy.find_route(host, path)) else {
+            return (Verdict::Forward, Ticket::default());
+        };
         let facts = Facts {
-            at: now,
+            at: self.now,
             address: entry.client,
             client,
-            route: policy.find_route(host, path)?,
-            method: &method,
+            route,
+            method,
             path,
             host,
             headers: &self.no_headers,
             who: Who::ANYONE,
             request_bytes: None,
-            waited: Default::default(),
+            waited: Duration::ZERO,
         };
         let (decision, ticket) = self.engine.admit(&self.binding, &facts);
-        match decision.verdict {
-            Verdict::Refuse(refusal) => Some(refusal.limit),
-            Verdict::Delay(_) => None,
-            Verdict::Forward => {
-                let outcome = Outcome {
-                    at: now,
-                    origin: Origin::App,
-                    status: StatusCode::from_u16(entry.status).unwrap_or_default(),
-                    request_bytes: 0,
-                    response_bytes: entry.bytes,
-                    upstream_time: Default::default(),
-                };
-                self.engine.observe(ticket, &outcome);
-                None
-            }
-        }
+        (decision.verdict, ticket)
     }
 }
 
-/// Where people sign in, as most frameworks call it.
-fn is_login(path: &str) -> bool {
-    [
-        "/wp-login.php",
-        "/xmlrpc.php",
-        "/login",
-        "/signin",
-        "/sign_in",
-        "/administrator/index.php",
-        "/session",
-        "/sessions",
-    ]
-    .iter()
-    .any(|known| path.ends_with(known))
-}
+/// nginx's 499.
+const CLIENT_LEFT: StatusCode = match StatusCode::from_u16(499) {
+    Ok(status) => status,
+    Err(_) => StatusCode::BAD_REQUEST,
+};

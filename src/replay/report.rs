@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::{Entry, Judgement};
 use crate::clause::Behaviour;
+use crate::engine::FindingEvent;
 
 /// Who would have been limited or found, and what share of ordinary traffic that is.
 #[derive(Debug, Default)]
@@ -32,10 +33,12 @@ impl Report {
         self.last_unix_ms = self.last_unix_ms.max(entry.unix_ms);
         let client = self.clients.entry(entry.client).or_default();
         client.requests = client.requests.saturating_add(1);
-        client.refused = client.refused.saturating_add(u32::from(judgement.refused_by.is_some()));
-        client.is_found |= !judgement.findings.is_empty();
-        for finding in &judgement.findings {
-            *self.found.entry(finding.behaviour).or_default() += 1;
+        client.refused = client.refused.saturating_add(u32::from(judgement.is_refused()));
+        client.is_found |= judgement.has_found();
+        for event in &judgement.events {
+            if let FindingEvent::Opened(case) = event {
+                *self.found.entry(case.finding.behaviour).or_default() += 1;
+            }
         }
     }
 

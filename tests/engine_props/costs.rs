@@ -41,7 +41,7 @@ fn a_response_larger_than_the_limit_is_paid_in_full() {
     let binding = engine.bind(limits(vec![limit]));
     let (decision, ticket) = engine.admit(&binding, &get(1, 0));
     assert_eq!(decision.verdict, Verdict::Forward);
-    engine.observe(ticket, &outcome(SECOND, 250, 0));
+    engine.observe(&binding, ticket, &outcome(SECOND, 250, 0));
     // 250 owed at 1 s, 10 a second come back; below 100 again just after 16 s.
     assert_eq!(retry_after(engine.admit(&binding, &get(1, 2 * SECOND)).0.verdict), Some(14));
     assert_eq!(engine.admit(&binding, &get(1, 17 * SECOND)).0.verdict, Verdict::Forward);
@@ -61,8 +61,8 @@ fn upstream_time_counts_in_flight() {
     assert_eq!(decision.verdict, Verdict::Forward);
     // Four seconds and three are out.
     assert_eq!(retry_after(engine.admit(&binding, &get(1, 4 * SECOND)).0.verdict), None);
-    engine.observe(ticket, &outcome(4 * SECOND, 0, SECOND));
-    engine.observe(other, &outcome(4 * SECOND, 0, SECOND));
+    engine.observe(&binding, ticket, &outcome(4 * SECOND, 0, SECOND));
+    engine.observe(&binding, other, &outcome(4 * SECOND, 0, SECOND));
     // They had waited for the client, mostly: two seconds were spent.
     assert_eq!(engine.admit(&binding, &get(1, 4 * SECOND)).0.verdict, Verdict::Forward);
 }
@@ -75,7 +75,7 @@ fn bytes_do_not_become_time() {
     let mut limit = per_client("both", sliding(1000, 60 * SECOND));
     limit.cost = Cost::ResponseBytes;
     let bytes = engine.bind(limits(vec![limit.clone()]));
-    engine.observe(engine.admit(&bytes, &get(1, 0)).1, &outcome(0, 5000, 0));
+    engine.observe(&bytes, engine.admit(&bytes, &get(1, 0)).1, &outcome(0, 5000, 0));
     assert_ne!(engine.admit(&bytes, &get(1, 1)).0.verdict, Verdict::Forward);
     limit.cost = Cost::UpstreamTime;
     let time = engine.bind(limits(vec![limit]));

@@ -113,6 +113,7 @@ proptest! {
                     prop_assert!(wait > 0, "it would be asked about for ever");
                     due.push((now + wait, since));
                 }
+                Verdict::Convict(conviction) => panic!("{conviction:?}"),
                 Verdict::Refuse(refusal) => {
                     let wait = refusal.retry_after.expect("a rate has one").as_nanos();
                     prop_assert!(u128::from(waited) + wait > u128::from(wait_max));

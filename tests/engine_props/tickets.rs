@@ -43,7 +43,7 @@ proptest! {
         for (client, end, which) in steps {
             if end == 0 && !held.is_empty() {
                 let (_, ticket) = held.swap_remove(which % held.len());
-                engine.observe(ticket, &outcome());
+                engine.observe(&binding, ticket, &outcome());
             } else if end == 1 && !held.is_empty() {
                 drop(held.swap_remove(which % held.len()));
             } else if end == 2 && !held.is_empty() {

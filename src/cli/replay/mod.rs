@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::{EXIT_BAD_USAGE, EXIT_FAILED, diagnostics};
 use crate::config;
-use crate::finding::Finding;
+use crate::engine::{Case, FindingEvent};
 use crate::logs::access::rfc3339;
 use crate::policy::Policy;
 use crate::replay::source::Progress;
@@ -84,9 +84,11 @@ fn replay(options: &Options, policy: Policy) -> anyhow::Result<()> {
         if report.requests.is_multiple_of(1 << 14) {
             bar.set_position(progress.load(Ordering::Relaxed));
         }
-        for finding in &judgement.findings {
-            let requests = report.requests_of(entry.client);
-            tell(&mut out, options.json, replay.policy(), finding, entry, requests)?;
+        for event in &judgement.events {
+            if let FindingEvent::Opened(case) = event {
+                let requests = report.requests_of(entry.client);
+                tell(&mut out, options.json, case, entry, requests)?;
+            }
         }
         Ok(())
     })?;
@@ -126,13 +128,10 @@ fn bar(logs: &[PathBuf]) -> ProgressBar {
 fn tell(
     out: &mut impl Write,
     json: bool,
-    policy: &Policy,
-    finding: &Finding,
+    Case { finding, clause, .. }: &Case,
     entry: &Entry<'_>,
     requests: u32,
 ) -> io::Result<()> {
-    let clause = policy.clauses.iter().find(|clause| clause.forbids.contains(&finding.behaviour));
-    let clause = clause.map_or("", |clause| clause.id.as_str());
     if json {
         let evidence: Map<String, Value> = finding
             .evidence
@@ -144,7 +143,7 @@ fn tell(
             "verdict": finding.behaviour.name(),
             "detector": finding.behaviour.name(),
             "rule": finding.rule,
-            "clause": clause,
+            "clause": **clause,
             "confidence": (finding.confidence * 100.0).round() / 100.0,
             "time": entry.unix_ms / 1000,
             "n": requests,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Applies, Explanation, Numbers, Weakened, Who, WhyNot};
 use crate::facts::{Account, Facts};
 use crate::policy::{Bound, ClauseId, Cost, LimitId, Period, Policy};
-use crate::remedy::{Delay, Mode, Refusal, Usage, Verdict};
+use crate::remedy::{Conviction, Delay, Mode, Refusal, Usage, Verdict};
 
 /// Why one request would be decided as it would be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -174,6 +174,7 @@ impl Report {
             Verdict::Forward => ("forward", None, None),
             Verdict::Delay(Delay { limit, wait }) => ("delay", Some(limit), Some(wait)),
             Verdict::Refuse(Refusal { limit, retry_after }) => ("refuse", Some(limit), retry_after),
+            Verdict::Convict(Conviction { until, .. }) => ("convict", None, Some(until.since(facts.at))),
         };
         let name = |limit: LimitId| policy.limit(limit).name.clone();
         Report {

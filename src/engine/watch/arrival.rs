@@ -1,0 +1,116 @@
+//! A request as it is watched: who is charged with it, and what is kept of it until its answer is known.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use http::Method;
+use smallvec::SmallVec;
+
+use super::panel::Spared;
+use crate::detect::{Answer, Sight};
+use crate::engine::Binding;
+use crate::facts::{Client, Facts, Origin, Outcome, Principal, Who};
+use crate::finding::RequestId;
+use crate::policy::conduct::{Addresses, LoginId};
+use crate::remedy::Mode;
+use crate::time::Moment;
+
+/// A request, as it is watched.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    pub at: Moment,
+    /// The believed address, for exemptions.
+    pub address: IpAddr,
+    pub client: Client,
+    pub who: &'a Who,
+    pub method: &'a Method,
+    /// Normalised, without the query.
+    pub path: &'a str,
+    /// By the engine's own [`reader`](crate::engine::Engine::reader).
+    pub sight: Sight,
+    /// The hash of the host that was asked for, by the same reader; `None` where it is not known.
+    pub host: Option<u64>,
+    pub request_id: Option<RequestId>,
+}
+
+impl<'a> Arrival<'a> {
+    /// The request of these facts.
+    pub fn of(facts: &Facts<'a>, sight: Sight, host: Option<u64>, request_id: Option<RequestId>) -> Self {
+        let Facts { at, address, client, who, method, path, .. } = *facts;
+        Arrival { at, address, client, who, method, path, sight, host, request_id }
+    }
+}
+
+/// Everyone who is charged with a request.
+pub(in crate::engine) type Charged = SmallVec<[Principal; 2]>;
+
+/// Who answers for a request. A known account does, and its client does not: many accounts may share an address, and
+/// none of them shall be found, or refused, for what another does. Where nobody is known, the client answers, and
+/// beside it the unknown credential. A session always does.
+pub(in crate::engine) fn charged(client: Client, who: &Who) -> Charged {
+    let mut charged: Charged = who.accounts.iter().map(|account| account.principal).collect();
+    if charged.is_empty() {
+        charged.push(client.into());
+        charged.extend(who.unknown);
+    }
+    charged.extend(who.session);
+    charged
+}
+
+/// What is kept of a request until its answer is known.
+#[derive(Clone, Debug)]
+pub(in crate::engine) struct Watched {
+    pub(super) charged: Charged,
+    /// As findings may name it.
+    pub(super) client: Option<Client>,
+    pub(super) sight: Sight,
+    pub(super) host: Option<u64>,
+    pub(super) login: Option<LoginId>,
+    pub(super) request_id: Option<RequestId>,
+    pub(super) spared: Spared,
+    /// The most that a detector may be for it.
+    pub(super) most: Mode,
+}
+
+impl Watched {
+    /// `mode` is the switch for everything. Not `Off`.
+    pub(in crate::engine) fn new(binding: &Binding, arrival: &Arrival<'_>, mode: Mode) -> Self {
+        let Arrival { address, client, who, method, path, sight, host, request_id, .. } = *arrival;
+        let policy = binding.policy();
+        let prefix = policy.network.prefix;
+        let sight = Sight { is_trap: sight.is_trap || policy.conduct.is_trap(path), ..sight };
+        let is_spared = binding.never_refuses(address, who);
+        Watched {
+            charged: charged(client, who),
+            client: match policy.conduct.addresses {
+                Addresses::Client => Some(client),
+                Addresses::Network => Some(Client::fold(client.address(), prefix.ipv4, prefix.ipv6)),
+                Addresses::None => None,
+            },
+            sight,
+            host,
+            login: policy.conduct.logins.find(method, path),
+            request_id,
+            spared: binding.panel().spares(address, who),
+            most: if is_spared { mode.at_most(Mode::Shadow) } else { mode },
+        }
+    }
+
+    /// What detectors see of the answer. Of one that weir wrote, only that there was none of the app's, and for how
+    /// long the client was asked to stay away.
+    pub(super) fn answer(&self, binding: &Binding, outcome: &Outcome, told: Option<Duration>) -> Answer {
+        let logins = &binding.policy().conduct.logins;
+        match outcome.origin {
+            Origin::App => Answer {
+                status: outcome.status.as_u16(),
+                bytes: outcome.response_bytes,
+                took: (!outcome.upstream_time.is_zero()).then_some(outcome.upstream_time),
+                login: self.login.map(|login| logins.has_failed(login, outcome.status)),
+                told: None,
+            },
+            Origin::Weir => {
+                Answer { status: 0, bytes: 0, took: None, login: self.login.map(|_| false), told }
+            }
+        }
+    }
+}

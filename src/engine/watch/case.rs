@@ -1,0 +1,113 @@
+//! A finding and what is done about it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clause::Behaviour;
+use crate::detect;
+use crate::facts::{Client, Principal};
+use crate::finding::Finding;
+use crate::remedy::{Answer, Mode};
+use crate::time::Moment;
+
+/// Whoever was recognised by how often something happens is left alone after this long without it.
+const QUIET_BRIEF: Duration = Duration::from_secs(10 * 60);
+/// The others are recognised by what they did over weeks: a slow crawler is one finding a day, not one a page.
+const QUIET: Duration = Duration::from_secs(24 * 3600);
+
+/// A finding, as the policy takes it.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub finding: Finding,
+    /// The id of the clause that forbids it.
+    pub clause: Arc<str>,
+    /// In force for the request at which it was last recognised: its detector's, weakened by exemptions,
+    /// `never_refuse` and the switch for everything.
+    pub mode: Mode,
+    /// `None`: nobody was refused for it.
+    pub sanction: Option<Sanction>,
+    /// Measures that say that it goes on; without one, it ends by itself.
+    pub(super) lasting: u32,
+}
+
+/// For how long a principal is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sanction {
+    pub since: Moment,
+    pub until: Moment,
+    pub answer: Answer,
+}
+
+/// What became of findings at one moment; mostly nothing.
+pub type FindingEvents = Vec<FindingEvent>;
+
+/// What became of a finding. The case is as it was then.
+#[derive(Clone, Debug)]
+pub enum FindingEvent {
+    /// There is a new one. It may have a sanction from the start.
+    Opened(Box<Case>),
+    /// It was known, and from now on its principal is refused.
+    Sanctioned(Box<Case>),
+    /// It was not recognised for a while, or had to make room for others.
+    Closed(Box<Case>),
+}
+
+/// Which findings are wanted: those to which all of this applies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FindingFilter {
+    pub behaviour: Option<Behaviour>,
+    pub principal: Option<Principal>,
+    /// It took part.
+    pub client: Option<Client>,
+    pub is_open: Option<bool>,
+}
+
+impl FindingEvent {
+    pub fn case(&self) -> &Case {
+        match self {
+            FindingEvent::Opened(case) | FindingEvent::Sanctioned(case) | FindingEvent::Closed(case) => case,
+        }
+    }
+}
+
+impl FindingFilter {
+    pub fn admits(&self, Finding { behaviour, principal, clients, closed, .. }: &Finding) -> bool {
+        let took_part = |client: Client| *principal == client.into() || clients.contains(&client);
+        self.behaviour.is_none_or(|wanted| wanted == *behaviour)
+            && self.principal.is_none_or(|wanted| wanted == *principal)
+            && self.client.is_none_or(took_part)
+            && self.is_open.is_none_or(|wanted| wanted == closed.is_none())
+    }
+}
+
+impl Case {
+    /// Whether its principal is being refused.
+    pub fn is_in_force(&self, now: Moment) -> bool {
+        self.sanction.is_some_and(|sanction| now < sanction.until)
+    }
+
+    /// Whether it was not recognised for so long that it is over.
+    pub(super) fn is_over(&self, now: Moment) -> bool {
+        let is_brief = match self.finding.behaviour {
+            Behaviour::Load | Behaviour::Interfere => true,
+            behaviour => detect::spec(behaviour).is_some_and(|spec| spec.is_demand),
+        };
+        let quiet = if is_brief { QUIET_BRIEF } else { QUIET };
+        self.lasting == 0 && now.since(self.finding.last) >= quiet && !self.is_in_force(now)
+    }
+
+    /// Refuses its principal for so long from now on. Whether that is new.
+    pub(super) fn sanction(&mut self, answer: Answer, lasts: Duration, now: Moment) -> bool {
+        let until = now.after(lasts);
+        match &mut self.sanction {
+            Some(sanction) if now < sanction.until => {
+                (sanction.until, sanction.answer) = (sanction.until.max(until), answer);
+                false
+            }
+            sanction => {
+                *sanction = Some(Sanction { since: now, until, answer });
+                true
+            }
+        }
+    }
+}

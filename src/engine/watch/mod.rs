@@ -1,0 +1,211 @@
+//! Watching conduct: what principals did lately, the detectors that look at it, and the findings that come of that.
+//!
+//! Apart from the limits' records: who never goes near a limit has none of those, and is watched all the same.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | [`arrival`] | who is charged with a request, and what is kept of it until its answer is known |
+//! | [`panel`] | the detectors of a policy, and whom they spare |
+//! | [`shard`] | the conduct of some principals, and how a finding opens and grows |
+//! | [`cases`] | the findings about them, bounded |
+//! | [`case`] | one finding, and what is done about it |
+//! | [`unreasonable`] | findings of unreasonable load, which `engine::load` measures |
+//!
+//! **Memory.** Conduct is forgotten when room is needed, that of principals met once first. Findings are kept apart: no
+//! number of newcomers displaces one, nor the sanction that it carries. When findings alone fill their share, those go
+//! first that refuse nobody; an account's sanction goes last.
+//!
+//! **Locks.** One at a time, and none is waited for while another is held. Learning about the site is left out where
+//! another thread is at it.
+//!
+//! **What is refused.** A request that weir answered itself is demand and nothing else: it counts for the detectors that
+//! are about demand, and is no evidence of what the app has or bears. Once a principal is refused, its conduct starts
+//! over: what it did before cannot prolong the sanction, nor bring on the next one.
+
+mod arrival;
+mod case;
+mod cases;
+mod panel;
+mod shard;
+mod shared;
+mod unreasonable;
+
+pub use arrival::Arrival;
+pub use case::{Case, FindingEvent, FindingEvents, FindingFilter, Sanction};
+
+pub(super) use arrival::{Watched, charged};
+pub(super) use panel::Panel;
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use ahash::RandomState;
+use parking_lot::Mutex;
+
+use super::Binding;
+use crate::detect::{Event, Site};
+use crate::facts::{Facts, Origin, Outcome, Principal};
+use crate::remedy::{Conviction, Mode};
+use crate::time::Moment;
+use shard::{Noted, Shard};
+use shared::Shared;
+
+/// So small that nothing that is done to one takes long.
+const SHARD_BYTES: u64 = 512 << 10;
+const SHARDS_MAX: u64 = 4096;
+/// What is known of the site takes a quarter of a megabyte.
+const BYTES_MIN: u64 = 1 << 20;
+
+/// Everything that is known of everybody's conduct.
+pub(super) struct Watch {
+    hasher: RandomState,
+    shards: Box<[Mutex<Shard>]>,
+    site: Mutex<Site>,
+    shared: Shared,
+    bytes_max: u64,
+}
+
+/// How full the watch is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WatchStats {
+    /// Principals whose conduct is known.
+    pub principals: u64,
+    /// What their conduct takes.
+    pub bytes: u64,
+    pub bytes_max: u64,
+    pub findings_open: u64,
+    /// Findings that were closed because others needed the room.
+    pub findings_displaced: u64,
+}
+
+impl Watch {
+    /// A watch of at most `memory_bytes`, the allocator's share included; at least one MiB. The key is for hashes.
+    pub(super) fn new(memory_bytes: u64, key: u64) -> Self {
+        let bytes_max = memory_bytes.max(BYTES_MIN);
+        let for_shards = bytes_max - BYTES_MIN / 2;
+        let count = for_shards.div_ceil(SHARD_BYTES).min(SHARDS_MAX);
+        let hasher = RandomState::with_seeds(key, key.rotate_left(16), !key, 0x7761_7463);
+        let shard = |_| Mutex::new(Shard::new(for_shards / count, hasher.clone()));
+        Watch {
+            shards: (0..count).map(shard).collect(),
+            hasher: hasher.clone(),
+            site: Mutex::default(),
+            shared: Shared::default(),
+            bytes_max,
+        }
+    }
+
+    /// Notes a request and its answer for everyone who is charged with it, and tells what that shows anew. `told`:
+    /// for how long a refusal asked to stay away.
+    pub(super) fn note(
+        &self,
+        binding: &Binding,
+        watched: &Watched,
+        outcome: &Outcome,
+        told: Option<Duration>,
+    ) -> FindingEvents {
+        let answer = watched.answer(binding, outcome, told);
+        let (sight, host, at) = (&watched.sight, watched.host, outcome.at);
+        let learned = self.site.try_lock().map(|mut site| {
+            let event = site.learn(sight, host, answer, at);
+            (event, site.signs(at))
+        });
+        let (event, signs) = match learned {
+            Some((event, signs)) => (event, Some(signs)),
+            None => (Event::unlearned(sight, host, answer, at), None),
+        };
+        let is_refused = outcome.origin == Origin::Weir;
+        let noted = Noted { panel: binding.panel(), watched, event, signs, is_refused, shared: &self.shared };
+        let mut events = FindingEvents::new();
+        let mut has_met = false;
+        for principal in &watched.charged {
+            has_met |= self.shard(*principal).lock().note(*principal, &noted, &mut events);
+        }
+        if has_met {
+            self.site.lock().meet_reader();
+        }
+        events
+    }
+
+    /// Why a request is refused for what somebody behind it did; of several reasons the one that holds longest.
+    pub(super) fn conviction(&self, binding: &Binding, facts: &Facts<'_>) -> Option<Conviction> {
+        if !self.shared.is_anyone_refused(facts.at) {
+            return None;
+        }
+        let charged = charged(facts.client, facts.who);
+        let convictions =
+            charged.iter().filter_map(|principal| self.conviction_of(*principal, binding, facts));
+        convictions.max_by_key(|conviction| conviction.until)
+    }
+
+    fn conviction_of(
+        &self,
+        principal: Principal,
+        binding: &Binding,
+        facts: &Facts<'_>,
+    ) -> Option<Conviction> {
+        let shard = self.shard(principal).lock();
+        let convictions = shard.cases.of(principal).filter_map(|case| {
+            let sanction = case.sanction.filter(|sanction| facts.at < sanction.until)?;
+            // As the policy has it now: what it only watches refuses nobody, whatever it was before.
+            let judge = binding.panel().judge(case.finding.behaviour)?;
+            let holds = judge.terms.mode == Mode::Enforce && !judge.spares(facts.address, facts.who);
+            holds.then_some(Conviction {
+                finding: case.finding.id,
+                behaviour: case.finding.behaviour,
+                clause: judge.terms.clause,
+                principal,
+                answer: judge.terms.answer,
+                until: sanction.until,
+            })
+        });
+        convictions.max_by_key(|conviction| conviction.until)
+    }
+
+    /// Closes what was not recognised for a while.
+    pub(super) fn sweep(&self, now: Moment) -> FindingEvents {
+        let mut events = FindingEvents::new();
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            if shard.cases.open_count() > 0 {
+                shard.cases.close_over(now, &mut events);
+            }
+        }
+        events
+    }
+
+    /// The findings that are wanted, open and lately closed, at most `most`, the latest first.
+    pub(super) fn findings(&self, filter: &FindingFilter, most: usize) -> Vec<Case> {
+        let mut found: Vec<Case> = Vec::new();
+        for shard in &self.shards {
+            found.extend(shard.lock().cases.select(filter).cloned());
+        }
+        found.sort_by_key(|case| Reverse(case.finding.id));
+        found.truncate(most);
+        found
+    }
+
+    pub(super) fn stats(&self) -> WatchStats {
+        let mut stats = WatchStats { bytes_max: self.bytes_max, ..WatchStats::default() };
+        for shard in &self.shards {
+            let shard = shard.lock();
+            stats.principals += shard.principals();
+            stats.bytes += shard.conduct_bytes();
+            stats.findings_open += shard.cases.open_count() as u64;
+            stats.findings_displaced += shard.cases.displaced;
+        }
+        stats
+    }
+
+    /// Bits of the hash choose that the shard's own table uses neither as place nor as tag (Lemire 2019).
+    fn shard(&self, principal: Principal) -> &Mutex<Shard> {
+        let bits = (self.hasher.hash_one(principal) >> 32 & 0xffff) as usize;
+        &self.shards[(bits * self.shards.len()) >> 16]
+    }
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch").field("shards", &self.shards.len()).finish_non_exhaustive()
+    }
+}
