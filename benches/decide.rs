@@ -8,13 +8,19 @@
 mod policy;
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use http::StatusCode;
 use policy::{everyone, gcra, get, limits, per_client, sliding};
-use weir::engine::{Binding, Engine};
-use weir::policy::Limit;
+use weir::detect::{self, Request, Spec};
+use weir::engine::{Arrival, Binding, Engine};
+use weir::facts::{Facts, Outcome};
+use weir::policy::conduct::Detector;
+use weir::policy::{ClauseId, Limit};
+use weir::remedy::Mode;
 
 /// The binary's.
 #[global_allocator]
@@ -32,7 +38,7 @@ criterion_group! {
         .measurement_time(Duration::from_secs(1))
         .sample_size(20)
         .without_plots();
-    targets = decisions, refusals, shared, governor
+    targets = decisions, refusals, shared, watch, governor
 }
 criterion_main!(benches);
 
@@ -71,6 +77,22 @@ fn shared(criterion: &mut Criterion) {
         let mut arrivals = Arrivals::new(10_000, vec![each, everyone("all", sliding(10_000_000, SECOND))]);
         b.iter(|| arrivals.next());
     });
+}
+
+/// A whole request of a known client: ten limits and every detector, from its arrival to its answer. And the part of
+/// that which is not limits.
+fn watch(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("watch");
+    group.throughput(Throughput::Elements(1));
+    for clients in [10_000, 1_000_000] {
+        for count in [0, 10] {
+            group.bench_function(format!("{count}_limits_all_detectors/{clients}_clients"), |b| {
+                let mut arrivals = Arrivals::watched(clients, per_client_limits(count));
+                b.iter(|| arrivals.next_watched());
+            });
+        }
+    }
+    group.finish();
 }
 
 /// governor's own store, which is one sharded map without a bound, asked about one GCRA limit.
@@ -121,11 +143,57 @@ impl Arrivals {
         arrivals
     }
 
+    /// The same with every detector on.
+    fn watched(clients: u32, limit: Vec<Limit>) -> Self {
+        let mut policy = policy::policy(limit);
+        policy.conduct.detectors = detect::specs().iter().map(untuned).collect();
+        let engine = Engine::new(4 << 30).watching(4 << 30);
+        let binding = engine.bind(Arc::new(policy));
+        let mut arrivals = Arrivals { engine, binding, clients, turn: 0 };
+        // Three pages of everyone: a trail is begun with the second.
+        for _ in 0..3 * clients {
+            arrivals.next_watched();
+        }
+        arrivals
+    }
+
+    /// From its arrival to its answer; the bench has other pages than the warming.
+    fn next_watched(&mut self) {
+        const PAGES: [&str; 7] =
+            ["/", "/docs", "/docs/limits", "/style.css", "/articles/17", "/search", "/a.png"];
+        self.turn = self.turn.wrapping_add(1);
+        let at = u64::from(self.turn) * GAP;
+        let path = PAGES[self.turn as usize % PAGES.len()];
+        let facts = Facts { path, ..get(scattered(self.turn, self.clients), at) };
+        let (decision, ticket) = self.engine.admit(&self.binding, &facts);
+        black_box(decision);
+        let referer = Some("https://app.test/docs");
+        let reader = self.engine.reader();
+        let sight = reader.read(&Request { method: "GET", path, query: None, referer });
+        let arrival = Arrival::of(&facts, sight, Some(reader.host(facts.host)), None);
+        let ticket = self.engine.watch(&self.binding, ticket, &arrival);
+        let outcome = Outcome { status: StatusCode::OK, ..Outcome::unreadable(facts.at) };
+        black_box(self.engine.observe(&self.binding, ticket, &outcome));
+    }
+
     fn next(&mut self) {
         self.turn = self.turn.wrapping_add(1);
         let at = u64::from(self.turn) * GAP;
         let facts = get(scattered(self.turn, self.clients), at);
         drop(black_box(self.engine.admit(&self.binding, &facts)));
+    }
+}
+
+fn untuned(spec: &Spec) -> Detector {
+    Detector {
+        behaviour: spec.behaviour,
+        clause: ClauseId(0),
+        mode: Mode::Shadow,
+        confidence: 0.8,
+        answer: Default::default(),
+        lasts: Duration::from_secs(600),
+        exempt: Default::default(),
+        thresholds: spec.knobs.iter().map(|knob| knob.default).collect(),
     }
 }
 

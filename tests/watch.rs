@@ -9,7 +9,11 @@ mod memory;
 #[path = "engine_props/policy.rs"]
 #[expect(dead_code, reason = "the tests of limits use more of it")]
 mod policy;
+#[path = "watch/replayed.rs"]
+mod replayed;
 #[path = "watch/sanctions.rs"]
 mod sanctions;
 #[path = "watch/stage.rs"]
 mod stage;
+#[path = "watch/threads.rs"]
+mod threads;

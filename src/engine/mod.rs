@@ -253,9 +253,15 @@ impl Engine {
         self.switch.get(now)
     }
 
-    /// Notes what happened on a connection without becoming a request. It is for the detectors of protocol
-    /// abuse; there are none yet.
-    pub fn event(&self, _binding: &Binding, _conn: &ConnFacts, _event: ProtocolEvent) {}
+    /// Notes what happened on a connection without becoming a request. A head that cannot be read is an odd request
+    /// that was answered 400, whoever answered it; nothing looks at the other events yet.
+    pub fn event(&self, binding: &Binding, conn: &ConnFacts, event: ProtocolEvent) -> FindingEvents {
+        if event != ProtocolEvent::MalformedHead {
+            return FindingEvents::new();
+        }
+        let ticket = self.watch(binding, Ticket::default(), &Arrival::unreadable(conn, &self.reader));
+        self.observe(binding, ticket, &Outcome::unreadable(conn.at))
+    }
 
     /// Looks for accounts that take an unreasonable share of an upstream, and tells what began and ended since the
     /// last time. `busy` is how busy each upstream of the policy is, in its order; `None` where its capacity is not

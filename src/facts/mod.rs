@@ -95,6 +95,20 @@ pub struct Outcome {
     pub upstream_time: Duration,
 }
 
+impl Outcome {
+    /// Of a head that cannot be read: a 400, which tells as much of the request as the app's would.
+    pub const fn unreadable(at: Moment) -> Self {
+        Outcome {
+            at,
+            origin: Origin::App,
+            status: StatusCode::BAD_REQUEST,
+            request_bytes: 0,
+            response_bytes: 0,
+            upstream_time: Duration::ZERO,
+        }
+    }
+}
+
 /// What happened on a connection without becoming a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ProtocolEvent {

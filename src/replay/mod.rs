@@ -6,13 +6,11 @@
 //! | file | what it knows |
 //! |---|---|
 //! | [`source`] | files, standard input, gzip and zstd, lines of any length |
-//! | [`combined`] | the Common and Combined Log Format |
-//! | [`json`] | one JSON object a line, with field names as nginx, Caddy, Traefik and weir itself write them |
+//! | [`formats`] | Common and Combined, JSON, HAProxy, AWS load balancers: a line in, a request out |
 //! | [`report`] | who, by what, when first, and what share of ordinary traffic |
 
-pub mod combined;
 mod entry;
-pub mod json;
+pub mod formats;
 pub mod report;
 pub mod source;
 
@@ -100,28 +98,41 @@ impl Replay {
         let path = normal.as_deref().unwrap_or(raw);
         let method = Method::from_bytes(entry.method.as_bytes()).ok();
         let client = Client::fold(entry.client, policy.client.ipv4, policy.client.ipv6);
-        let (verdict, ticket) = self.admit(&policy, entry, client, method.as_ref(), path);
+        let who = entry.account.map(|id| Who {
+            accounts: [policy.accounts.named(&Arc::from(id))].into_iter().collect(),
+            ..Who::default()
+        });
+        let who = who.as_ref().unwrap_or(Who::ANYONE);
+        let (verdict, ticket) = self.admit(&policy, entry, (client, who), method.as_ref(), path);
         let arrival = Arrival {
             at: self.now,
             address: entry.client,
             client,
-            who: Who::ANYONE,
+            who,
             method: method.as_ref().unwrap_or(&Method::GET),
             path,
             sight: self.sight(entry, path, query),
             host: entry.host.map(|host| self.engine.reader().host(host)),
-            request_id: Some(RequestId::numbered(self.requests)),
+            request_id: Some(match entry.request_id {
+                Some(id) => RequestId::new(id.as_bytes()),
+                None => RequestId::numbered(self.requests),
+            }),
         };
         let ticket = self.engine.watch(&self.binding, ticket, &arrival);
         let is_refused = matches!(verdict, Verdict::Refuse(_) | Verdict::Convict(_));
         let outcome = Outcome {
             at: self.now,
-            origin: if is_refused { Origin::Weir } else { Origin::App },
+            // What cannot be read is what it is, whoever answers it.
+            origin: if is_refused || (entry.by_proxy && entry.target.starts_with('/')) {
+                Origin::Weir
+            } else {
+                Origin::App
+            },
             // What is no status is that of a client that left.
             status: StatusCode::from_u16(entry.status).unwrap_or(CLIENT_LEFT),
             request_bytes: 0,
             response_bytes: entry.bytes,
-            upstream_time: Duration::ZERO,
+            upstream_time: entry.took.unwrap_or_default(),
         };
         let mut events = self.engine.observe(&self.binding, ticket, &outcome);
         if self.now.since(self.swept) >= SWEEP_EVERY {
@@ -144,7 +155,7 @@ impl Replay {
         &self,
         policy: &Policy,
         entry: &Entry<'_>,
-        client: Client,
+        (client, who): (Client, &Who),
         method: Option<&Method>,
         path: &str,
     ) -> (Verdict, Ticket) {
@@ -161,7 +172,7 @@ impl Replay {
             path,
             host,
             headers: &self.no_headers,
-            who: Who::ANYONE,
+            who,
             request_bytes: None,
             waited: Duration::ZERO,
         };

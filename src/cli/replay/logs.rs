@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::replay::Entry;
-use crate::replay::combined::Combined;
-use crate::replay::json::JsonLine;
+use crate::replay::formats::LineReader;
 use crate::replay::source::{Lines, Progress};
 
 /// Malformed lines that are kept to be shown, of each log.
@@ -22,7 +21,7 @@ pub(super) struct Logs(Vec<Log>);
 pub(super) struct Log {
     pub(super) name: PathBuf,
     lines: Lines,
-    format: Combined,
+    reader: LineReader,
     /// The next request's line and its time, where there are several logs; `None` at the end.
     next: Option<(Vec<u8>, u64)>,
     pub(super) malformed: u64,
@@ -31,8 +30,13 @@ pub(super) struct Log {
 }
 
 impl Logs {
-    pub(super) fn open(paths: &[PathBuf], progress: &Progress) -> anyhow::Result<Self> {
-        paths.iter().map(|path| Log::open(path, progress)).collect::<anyhow::Result<_>>().map(Logs)
+    /// Each is read by a reader like this one.
+    pub(super) fn open(paths: &[PathBuf], reader: &LineReader, progress: &Progress) -> anyhow::Result<Self> {
+        paths
+            .iter()
+            .map(|path| Log::open(path, reader.clone(), progress))
+            .collect::<anyhow::Result<_>>()
+            .map(Logs)
     }
 
     /// Every request, in the order of their times as far as each log is.
@@ -47,7 +51,7 @@ impl Logs {
         {
             let log = &mut self.0[at];
             if let Some((line, _)) = &log.next {
-                with_entry(&mut log.format, line, &mut f).unwrap_or(Ok(()))?;
+                log.reader.read(line, &mut f).unwrap_or(Ok(()))?;
             }
             log.advance();
         }
@@ -60,16 +64,9 @@ impl Logs {
 }
 
 impl Log {
-    fn open(path: &Path, progress: &Progress) -> anyhow::Result<Self> {
+    fn open(path: &Path, reader: LineReader, progress: &Progress) -> anyhow::Result<Self> {
         let lines = Lines::open(path, progress).with_context(|| format!("cannot read {}", path.display()))?;
-        Ok(Log {
-            name: path.to_owned(),
-            lines,
-            format: Combined::default(),
-            next: None,
-            malformed: 0,
-            samples: Vec::new(),
-        })
+        Ok(Log { name: path.to_owned(), lines, reader, next: None, malformed: 0, samples: Vec::new() })
     }
 
     /// Why it ended early.
@@ -80,7 +77,7 @@ impl Log {
     /// Hands over the next request; false at the end.
     fn read(&mut self, f: &mut impl FnMut(&Entry<'_>) -> io::Result<()>) -> io::Result<bool> {
         let Some(line) = self.lines.next_line() else { return Ok(false) };
-        match with_entry(&mut self.format, line, f) {
+        match self.reader.read(line, f) {
             Some(done) => done?,
             None => note_malformed(line, &mut self.malformed, &mut self.samples),
         }
@@ -91,7 +88,7 @@ impl Log {
     fn advance(&mut self) {
         let (mut buffer, _) = self.next.take().unwrap_or_default();
         while let Some(line) = self.lines.next_line() {
-            if let Some(time) = with_entry(&mut self.format, line, |entry| entry.unix_ms) {
+            if let Some(time) = self.reader.read(line, |entry| entry.unix_ms) {
                 buffer.clear();
                 buffer.extend_from_slice(line);
                 self.next = Some((buffer, time));
@@ -100,14 +97,6 @@ impl Log {
             note_malformed(line, &mut self.malformed, &mut self.samples);
         }
     }
-}
-
-/// A line's request, in whichever format; `None` if it is none.
-fn with_entry<R>(format: &mut Combined, line: &[u8], f: impl FnOnce(&Entry<'_>) -> R) -> Option<R> {
-    if line.first() == Some(&b'{') {
-        return JsonLine::read(line)?.entry().as_ref().map(f);
-    }
-    format.read(line).as_ref().map(f)
 }
 
 fn note_malformed(line: &[u8], count: &mut u64, samples: &mut Vec<String>) {

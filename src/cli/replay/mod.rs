@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
@@ -17,6 +17,8 @@ use crate::config;
 use crate::engine::{Case, FindingEvent};
 use crate::logs::access::rfc3339;
 use crate::policy::Policy;
+use crate::replay::formats::fields::Fields;
+use crate::replay::formats::{Format, LineReader};
 use crate::replay::source::Progress;
 use crate::replay::{Entry, Replay, Report};
 use crate::time::WallTime;
@@ -33,17 +35,49 @@ pub struct Options {
     /// The configuration whose limits and clauses are used
     #[arg(long, value_name = "FILE", default_value = super::DEFAULT_CONFIG)]
     config: PathBuf,
+    /// What the lines look like, where it cannot be told from them
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<LogFormat>,
+    /// What the names in a JSON log hold, such as `status=http.code,client=ip`
+    #[arg(long, value_name = "FIELD=NAME,…")]
+    fields: Option<Fields>,
     /// Print one JSON object for each finding, and one at the end
     #[arg(long)]
     json: bool,
 }
 
+/// As [`Format`], for the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    /// The Common or Combined Log Format, with or without a virtual host in front
+    Combined,
+    /// One JSON object a line
+    Json,
+    /// HAProxy's HTTP log
+    Haproxy,
+    /// The access log of an AWS load balancer, application or classic
+    Aws,
+}
+
+impl From<LogFormat> for Format {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Combined => Format::Combined,
+            LogFormat::Json => Format::Json,
+            LogFormat::Haproxy => Format::Haproxy,
+            LogFormat::Aws => Format::Aws,
+        }
+    }
+}
+
 pub const AFTER_HELP: &str = "\
-Logs are read in the Common or Combined Log Format (a virtual host in front is fine) or as JSON, one
-object a line; compressed by gzip or zstd or not. Time is the logs' own. Nothing is sent anywhere.
+Logs are read in the Common or Combined Log Format (a virtual host in front is fine), as JSON with one
+object a line (nginx, Caddy, Traefik, weir; others with --fields), or as HAProxy and AWS load balancers
+write them; compressed by gzip or zstd or not. Time is the logs' own. Nothing is sent anywhere.
 
 Examples:
   weir replay --config config/weir.toml access.log
+  weir replay --config config/weir.toml --fields status=http.code,client=ip app.json
   zcat access.log.*.gz | weir replay --config config/weir.toml --json -
 
 Exit codes: 0 done, 1 a log could not be read, 2 the configuration is wrong.";
@@ -73,7 +107,9 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 
 fn replay(options: &Options, policy: Policy) -> anyhow::Result<()> {
     let progress = Progress::default();
-    let mut logs = Logs::open(&options.logs, &progress)?;
+    let fields = options.fields.clone().unwrap_or_default();
+    let reader = LineReader::new(options.format.map(Into::into), fields);
+    let mut logs = Logs::open(&options.logs, &reader, &progress)?;
     let bar = bar(&options.logs);
     let mut replay = Replay::new(Arc::new(policy), MEMORY);
     let mut report = Report::default();

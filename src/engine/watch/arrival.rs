@@ -7,9 +7,9 @@ use http::Method;
 use smallvec::SmallVec;
 
 use super::panel::Spared;
-use crate::detect::{Answer, Sight};
+use crate::detect::{Answer, MethodClass, Reader, Request, Sight};
 use crate::engine::Binding;
-use crate::facts::{Client, Facts, Origin, Outcome, Principal, Who};
+use crate::facts::{Client, ConnFacts, Facts, Origin, Outcome, Principal, Who};
 use crate::finding::RequestId;
 use crate::policy::conduct::{Addresses, LoginId};
 use crate::remedy::Mode;
@@ -34,6 +34,23 @@ pub struct Arrival<'a> {
 }
 
 impl<'a> Arrival<'a> {
+    /// A request whose head cannot be read.
+    pub fn unreadable(conn: &ConnFacts, reader: &Reader) -> Arrival<'static> {
+        let mut sight = reader.read(&Request { method: "", path: "", query: None, referer: None });
+        sight.method = MethodClass::Odd;
+        Arrival {
+            at: conn.at,
+            address: conn.client.address(),
+            client: conn.client,
+            who: Who::ANYONE,
+            method: &Method::GET,
+            path: "",
+            sight,
+            host: None,
+            request_id: None,
+        }
+    }
+
     /// The request of these facts.
     pub fn of(facts: &Facts<'a>, sight: Sight, host: Option<u64>, request_id: Option<RequestId>) -> Self {
         let Facts { at, address, client, who, method, path, .. } = *facts;
