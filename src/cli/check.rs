@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{EXIT_BAD_USAGE, diagnostics, summary};
 use crate::config::{self, Diagnostics, Loaded};
 use crate::policy::describe::describe;
+use crate::proxy::tls;
 
 /// Exits with 0 if weir could run with the configuration at `path`, else with 2.
 ///
@@ -17,6 +18,9 @@ use crate::policy::describe::describe;
 /// object on stdout holds both.
 pub fn run(path: &Path, json: bool) -> ExitCode {
     let result = config::load(path);
+    if let Some(error) = result.as_ref().ok().and_then(|loaded| tls::check(&loaded.policy).err()) {
+        return refuse(path, json, &error.to_string());
+    }
     let code = if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_BAD_USAGE) };
     if json {
         print_out(&format!("{:#}\n", to_json(path, &result)));
@@ -30,6 +34,18 @@ pub fn run(path: &Path, json: bool) -> ExitCode {
         Err(found) => print_err(found),
     }
     code
+}
+
+/// For what no line of the file is wrong by itself: certificates that do not fit their keys.
+fn refuse(path: &Path, json: bool, message: &str) -> ExitCode {
+    let file = path.display().to_string();
+    if json {
+        let diagnostics = json!([{ "file": &file, "severity": "error", "message": message }]);
+        print_out(&format!("{:#}\n", json!({ "file": file, "valid": false, "diagnostics": diagnostics })));
+    } else {
+        let _ = writeln!(std::io::stderr(), "weir: {file}: {message}");
+    }
+    ExitCode::from(EXIT_BAD_USAGE)
 }
 
 fn to_json(path: &Path, result: &Result<Loaded, Diagnostics>) -> Value {

@@ -86,44 +86,48 @@ impl Reloader {
     fn reload(&self, why: &str) {
         // Before reading: a change in between is then seen as one, and at worst read twice.
         let before = self.watch.lock().fingerprint_now();
-        match config::load(&self.file) {
+        let refused = match config::load(&self.file) {
             Ok(Loaded { policy, warnings, files, fingerprint }) => {
-                report_fixed(&self.proxy.policy(), &policy);
-                diagnostics::log(&warnings);
-                self.proxy.reload(policy);
-                self.metrics.reload_succeeded(self.clock.wall());
-                self.watch.lock().follow(files, fingerprint);
-                tracing::info!(why, "configuration reloaded");
+                let fixed = fixed_parts(&self.proxy.policy(), &policy);
+                match self.proxy.reload(policy) {
+                    Ok(()) => {
+                        report_fixed(&fixed);
+                        diagnostics::log(&warnings);
+                        self.metrics.reload_succeeded(self.clock.wall());
+                        self.watch.lock().follow(files, fingerprint);
+                        tracing::info!(why, "configuration reloaded");
+                        return;
+                    }
+                    Err(error) => error.to_string(),
+                }
             }
-            Err(problems) => {
-                self.metrics.reload_failed();
-                self.watch.lock().fingerprint = before;
-                tracing::error!(
-                    why,
-                    problems = diagnostics::render(&problems, false),
-                    "the new configuration is refused; the one before it stays in force. `weir check {}` shows \
-                     the same, and saving a good file reloads again",
-                    self.file.display()
-                );
-            }
-        }
+            Err(problems) => diagnostics::render(&problems, false),
+        };
+        self.metrics.reload_failed();
+        self.watch.lock().fingerprint = before;
+        tracing::error!(
+            why,
+            problems = refused,
+            "the new configuration is refused; the one before it stays in force. `weir check {}` shows the same, \
+             and saving a good file reloads again",
+            self.file.display()
+        );
     }
 }
 
-/// Says what a reload cannot change; see [`Proxy::reload`].
-fn report_fixed(in_force: &Policy, read: &Policy) {
+/// What a reload cannot change, and was changed; see [`Proxy::reload`].
+fn fixed_parts(in_force: &Policy, read: &Policy) -> Vec<&'static str> {
     let fixed = [
         ("[listen]", in_force.listen != read.listen),
         ("[state]", in_force.state != read.state),
         ("[log]", in_force.log != read.log),
     ];
-    for (part, changed) in fixed {
-        if changed {
-            tracing::warn!(
-                part,
-                "{part} is not what it was at start; the change takes effect after a restart"
-            );
-        }
+    fixed.into_iter().filter(|(_, changed)| *changed).map(|(part, _)| part).collect()
+}
+
+fn report_fixed(parts: &[&'static str]) {
+    for part in parts {
+        tracing::warn!(part, "{part} is not what it was at start; the change takes effect after a restart");
     }
 }
 

@@ -10,7 +10,7 @@ pub const HTTP: TableKind =
 
 pub const TIMEOUTS: TableKind = TableKind {
     title: "[timeouts]",
-    keys: &["head_read", "idle", "body_progress", "connect", "first_byte", "total"],
+    keys: &["handshake", "head_read", "idle", "body_progress", "connect", "first_byte", "total"],
 };
 
 pub const SHUTDOWN: TableKind = TableKind { title: "[shutdown]", keys: &["drain_delay", "drain_timeout"] };
@@ -45,6 +45,7 @@ pub struct Http {
 /// `[timeouts]` as written.
 #[derive(Clone, Debug, Default)]
 pub struct Timeouts {
+    pub handshake: Option<Duration>,
     pub head_read: Option<Duration>,
     pub idle: Option<Duration>,
     pub body_progress: Option<Duration>,
@@ -107,6 +108,7 @@ pub(super) fn read_timeouts(item: Item<'_>) -> Option<Timeouts> {
     let table = item.table(&TIMEOUTS)?;
     let time = |key| table.read(key, timeout);
     Some(Timeouts {
+        handshake: time("handshake"),
         head_read: time("head_read"),
         idle: time("idle"),
         body_progress: time("body_progress"),

@@ -1,11 +1,12 @@
-//! `[listen]`: where weir listens, and whose forwarding header it believes.
+//! `[listen]`: where weir listens, plain or by TLS, and whose forwarding header it believes.
 
 use std::net::SocketAddr;
 
 use http::HeaderName;
 use ipnet::IpNet;
 
-use super::place::At;
+use super::diagnostic::Diagnostic;
+use super::place::{At, Place};
 use super::reader::{Item, Table, TableKind};
 use crate::policy::ForwardedHeader;
 
@@ -15,7 +16,7 @@ pub const LISTEN: TableKind = TableKind {
 };
 
 pub const LISTENER: TableKind = TableKind {
-    title: "a listener of `proxy`",
+    title: "a listener",
     keys: &["address", "tls", "proxy_protocol", "trusted_proxies", "forwarded_header"],
 };
 
@@ -29,10 +30,12 @@ pub struct Listen {
     pub trust: Trust,
 }
 
-/// One item of `proxy`.
+/// One item of `proxy` or `proxy_tls`.
 #[derive(Clone, Debug)]
 pub struct Listener {
     pub address: At<SocketAddr>,
+    /// Where TLS was asked for; `None`: plain.
+    pub tls: Option<Place>,
     pub trust: Trust,
 }
 
@@ -47,40 +50,48 @@ pub struct Trust {
 const WORKERS_MAX: u64 = 1024;
 
 pub(super) fn read(item: Item<'_>) -> Option<Listen> {
+    const PROXY: &str = "an address and port such as \"127.0.0.1:8080\", or an array of them";
     let table = item.table(&LISTEN)?;
-    let proxy = table.require(
-        "proxy",
-        "an address and port such as \"127.0.0.1:8080\", or an array of them",
-        listeners,
-    );
-    refuse_tls(&table, "proxy_tls");
+    let secure = table.read("proxy_tls", |item| listeners(item, true));
+    let plain = match secure {
+        // Whoever has a TLS listener needs no other.
+        Some(_) => table.read("proxy", |item| listeners(item, false)).or_else(|| Some(Vec::new())),
+        None => table.require("proxy", PROXY, |item| listeners(item, false)),
+    };
     let admin = table.read("admin", |item| item.socket_address().map(|a| item.at(a)));
     let workers = table.read("workers", |item| item.whole(1..=WORKERS_MAX));
     let trust = trust(&table);
-    Some(Listen { proxy: proxy?, admin, workers, trust })
+    let proxy = plain?.into_iter().chain(secure.unwrap_or_default()).collect();
+    Some(Listen { proxy, admin, workers, trust })
 }
 
-fn listeners(item: Item<'_>) -> Option<Vec<Listener>> {
-    let listeners = item.one_or_list(listener)?;
+/// `secure`: they speak TLS unless they say otherwise.
+fn listeners(item: Item<'_>, secure: bool) -> Option<Vec<Listener>> {
+    let listeners = item.one_or_list(|item| listener(item, secure))?;
     if listeners.is_empty() {
-        return item.refuse("`proxy` is empty", "at least one address to listen on");
+        return item.refuse(format!("`{}` is empty", item.key), "at least one address to listen on");
     }
     Some(listeners)
 }
 
-fn listener(item: Item<'_>) -> Option<Listener> {
+fn listener(item: Item<'_>, secure: bool) -> Option<Listener> {
     if !item.is_table() {
-        let address = item.socket_address()?;
-        return Some(Listener { address: item.at(address), trust: Trust::default() });
+        let address = item.at(item.socket_address()?);
+        let tls = secure.then_some(address.place);
+        return Some(Listener { address, tls, trust: Trust::default() });
     }
     let table = item.table(&LISTENER)?;
     let address = table.require("address", "an address and port such as \"127.0.0.1:8080\"", |item| {
         item.socket_address().map(|a| item.at(a))
     });
-    refuse_tls(&table, "tls");
+    let tls = table.read("tls", |item| item.boolean().map(|tls| item.at(tls)));
+    if let Some(plain) = tls.as_ref().filter(|tls| secure && !tls.value) {
+        problem_of_plain(&table, plain.place);
+    }
     refuse_proxy_protocol(&table);
-    let trust = trust(&table);
-    Some(Listener { address: address?, trust })
+    let (address, trust) = (address?, trust(&table));
+    let tls = if secure { Some(address.place) } else { tls.filter(|tls| tls.value).map(|tls| tls.place) };
+    Some(Listener { address, tls, trust })
 }
 
 fn refuse_proxy_protocol(table: &Table<'_>) {
@@ -91,13 +102,10 @@ fn refuse_proxy_protocol(table: &Table<'_>) {
     }
 }
 
-/// TLS is understood so that its absence can be said plainly, instead of "unknown key".
-fn refuse_tls(table: &Table<'_>, key: &str) {
-    if let Some(item) = table.item(key)
-        && (key == "proxy_tls" || item.boolean() == Some(true))
-    {
-        item.wrong("TLS is not in this version", "plain `proxy` listeners only");
-    }
+/// A listener of `proxy_tls` that says `tls = false`.
+fn problem_of_plain(table: &Table<'_>, place: Place) {
+    let message = "a listener of `proxy_tls` speaks TLS";
+    table.problems.add(Diagnostic::error(place, message).expected("`proxy` for a plain one, or no `tls`"));
 }
 
 fn trust(table: &Table<'_>) -> Trust {

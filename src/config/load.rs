@@ -125,7 +125,9 @@ impl Reading {
 
     fn named(&mut self, config: &Config, directory: &Path) -> NamedFiles {
         let mut named = NamedFiles::default();
-        for file in config.identity.key_files() {
+        let certificates = config.tls.iter().flat_map(|tls| &tls.value).flat_map(|tls| &tls.certificates);
+        let of_tls = certificates.flat_map(|it| [&it.value.chain, &it.value.key]);
+        for file in config.identity.key_files().chain(of_tls) {
             if !named.keys.contains_key(&file.value)
                 && let Some(bytes) = self.read_named(directory, file, KEY_FILE_BYTES_MAX)
             {

@@ -19,6 +19,7 @@ pub mod plans;
 pub mod responses;
 pub mod routes;
 pub mod shares;
+pub mod tls;
 pub mod units;
 pub mod upstreams;
 
@@ -114,6 +115,8 @@ pub const TABLES: &[&TableKind] = &[
     &conduct::STANDING,
     &log::LOG,
     &log::ACCESS,
+    &tls::TLS,
+    &tls::CERTIFICATE,
 ];
 
 /// Files that are no text, each by the name under which the configuration knows it.
@@ -156,12 +159,14 @@ pub struct Config {
     pub detection: detection::Detection,
     pub standing: Option<At<conduct::Standing>>,
     pub log: log::Log,
+    /// `None` inside where `[tls]` is bad, which was reported.
+    pub tls: Option<At<Option<tls::Tls>>>,
     pub policy_file: Option<At<String>>,
     /// Of the policy file, or of the policy that is built in.
     pub clauses: Vec<clauses::Clause>,
     /// `None` without an accounts file.
     pub accounts: Option<accounts::AccountsFile>,
-    /// What the files of keys and numbers that `[identity]` names hold, as far as they can be read.
+    /// What the files of keys and numbers that `[identity]` and `[tls]` name hold, as far as they can be read.
     pub named: NamedFiles,
 }
 
@@ -171,9 +176,6 @@ impl Config {
         const UPSTREAMS: &str = "at least one [upstreams.NAME] with `servers`";
         const LISTEN: &str = "[listen] with at least `proxy = \"127.0.0.1:8080\"`";
         read_version(root);
-        if let Some(item) = root.item("tls") {
-            item.wrong("TLS is not in this version", "no `tls`");
-        }
         let listen = root.require("listen", LISTEN, listen::read);
         let upstreams = root.require("upstreams", UPSTREAMS, |i| Some(i.at(upstreams::read(i))));
         Config {
@@ -196,6 +198,7 @@ impl Config {
             detection: root.read("detection", detection::read).unwrap_or_default(),
             standing: root.read("standing", |i| conduct::read_standing(i).map(|s| i.at(s))),
             log: root.read("log", log::read).unwrap_or_default(),
+            tls: root.read("tls", |i| Some(i.at(tls::read(i)))),
             policy_file: root.read("policy", policy_file),
             clauses: Vec::new(),
             accounts: None,

@@ -112,6 +112,10 @@ impl Outcome {
 /// What happened on a connection without becoming a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ProtocolEvent {
+    /// A TLS handshake that failed: no common version or cipher suite, or not TLS at all.
+    HandshakeFailed,
+    /// A TLS handshake that did not end in time.
+    HandshakeTimeout,
     /// A request head that was refused because it could be read in two ways, or not at all.
     MalformedHead,
     /// A body whose chunks could not be told apart.

@@ -38,6 +38,8 @@ pub enum RequestDecision {
     Malformed,
     /// No route matched.
     NoRoute,
+    /// Sent to the same place by TLS.
+    Redirected,
     /// Answered by weir with an error (5xx), because the upstream or weir itself failed.
     Failed,
     /// The client left before it had its whole response.
@@ -45,12 +47,13 @@ pub enum RequestDecision {
 }
 
 impl RequestDecision {
-    pub const ALL: [RequestDecision; 7] = [
+    pub const ALL: [RequestDecision; 8] = [
         RequestDecision::Forwarded,
         RequestDecision::Refused,
         RequestDecision::Suspended,
         RequestDecision::Malformed,
         RequestDecision::NoRoute,
+        RequestDecision::Redirected,
         RequestDecision::Failed,
         RequestDecision::Cancelled,
     ];
@@ -62,6 +65,7 @@ impl RequestDecision {
             RequestDecision::Suspended => "suspended",
             RequestDecision::Malformed => "malformed",
             RequestDecision::NoRoute => "no_route",
+            RequestDecision::Redirected => "redirected",
             RequestDecision::Failed => "failed",
             RequestDecision::Cancelled => "cancelled",
         }
@@ -94,6 +98,7 @@ impl IdentityOutcome {
 /// Which configured time had passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Timeout {
+    Handshake,
     HeadRead,
     Idle,
     BodyProgress,
@@ -104,7 +109,8 @@ pub enum Timeout {
 }
 
 impl Timeout {
-    pub const ALL: [Timeout; 7] = [
+    pub const ALL: [Timeout; 8] = [
+        Timeout::Handshake,
         Timeout::HeadRead,
         Timeout::Idle,
         Timeout::BodyProgress,
@@ -117,6 +123,7 @@ impl Timeout {
     /// The key under `[timeouts]`; `queue` is the upstream's own.
     pub const fn name(self) -> &'static str {
         match self {
+            Timeout::Handshake => "handshake",
             Timeout::HeadRead => "head_read",
             Timeout::Idle => "idle",
             Timeout::BodyProgress => "body_progress",

@@ -104,7 +104,7 @@ fn is_usual(decision: RequestDecision, class: &str, route: &str) -> bool {
         RequestDecision::Forwarded => class != "1xx",
         RequestDecision::Refused => class == "4xx",
         RequestDecision::Failed => class == "5xx",
-        RequestDecision::Suspended | RequestDecision::Cancelled => false,
+        RequestDecision::Suspended | RequestDecision::Redirected | RequestDecision::Cancelled => false,
     }
 }
 

@@ -16,6 +16,7 @@ mod network;
 pub mod path;
 pub mod responses;
 pub mod template;
+pub mod tls;
 
 pub use accounts::{Accounts, Layer, Override, Terms, TermsId};
 pub use limit::{Bound, Cost, Exempt, Limit, LimitKey, Match, Missing, Over, Period, WhoPart};
@@ -38,6 +39,7 @@ use load::{Capacity, Load};
 use path::PathRules;
 use responses::Responses;
 use template::Template;
+use tls::Tls;
 
 /// Index of a route in [`Policy::routes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,6 +83,8 @@ pub struct Policy {
     pub conduct: Conduct,
     pub state: State,
     pub log: Log,
+    /// `None` without `[tls]`.
+    pub tls: Option<Tls>,
     /// Parts of the configuration that are understood but not yet acted upon.
     pub without_effect: Vec<WithoutEffect>,
 }
@@ -126,6 +130,8 @@ pub struct Listen {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     pub address: SocketAddr,
+    /// Whether it speaks TLS.
+    pub tls: bool,
     pub trust: Trust,
 }
 
@@ -167,6 +173,8 @@ pub struct HttpLimits {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
+    /// From a connection to a TLS listener to the end of its handshake.
+    pub handshake: Duration,
     /// From the first byte of a request head to its last.
     pub head_read: Duration,
     /// A client connection without a request in progress.

@@ -17,8 +17,8 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::alarm::Alarm;
+use super::client_stream::ClientStream;
 use super::head::{Fault, Fed, HeadLimits, HeadTap, Phase, Then};
-use super::outbox::Socket;
 use crate::clock::Clock;
 use crate::metrics::{Metrics, Timeout};
 use crate::policy::Timeouts;
@@ -155,7 +155,7 @@ impl ClientSide {
 /// The socket behind hyper's server.
 #[derive(Debug)]
 pub struct ClientIo {
-    stream: Socket,
+    stream: ClientStream,
     side: Arc<ClientSide>,
     clock: Clock,
     metrics: Metrics,
@@ -195,7 +195,7 @@ struct Linger {
 
 impl ClientIo {
     pub fn new(
-        stream: Socket,
+        stream: ClientStream,
         side: Arc<ClientSide>,
         clock: Clock,
         metrics: Metrics,

@@ -1,4 +1,4 @@
-//! One client connection: hyper between the tapped socket and the service.
+//! One client connection: its handshake, where there is one, then hyper between the tapped socket and the service.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
@@ -16,22 +17,30 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+use tokio::time::timeout;
+use tokio_rustls::server::TlsStream;
 
 use super::alarm::Alarm;
 use super::client_io::{ClientIo, ClientSide};
+use super::client_stream::ClientStream;
 use super::forwarded::{Hop, Scheme};
 use super::head::HeadLimits;
 use super::outbox::{Peer, Socket};
 use super::respond::audience::Audience;
 use super::response_body::ResponseBody;
 use super::serve::serve;
+use super::tls::ServerTls;
 use super::{Shared, notices};
 use crate::engine::ConnVerdict;
-use crate::facts::{Client, ConnFacts};
-use crate::policy::Listener;
+use crate::facts::{Client, ConnFacts, ProtocolEvent};
+use crate::metrics::Timeout;
+use crate::policy::{Listener, Timeouts};
 
 /// hyper's own bound on a head; above what the tap lets through, so that the tap's error is the one seen.
 const HYPER_HEADERS_DEFAULT: usize = 100;
+
+/// What a failed handshake is called in the metric of protocol faults.
+pub const HANDSHAKE_FAULT: &str = "tls_handshake";
 
 /// What the requests of one connection have in common.
 #[derive(Debug)]
@@ -79,7 +88,8 @@ impl Conn {
     ) -> Self {
         shared.metrics.connection_opened();
         open.count.fetch_add(1, Ordering::AcqRel);
-        let hop = Hop::new(peer.ip(), Scheme::Http, &listener.trust);
+        let scheme = if listener.tls { Scheme::Https } else { Scheme::Http };
+        let hop = Hop::new(peer.ip(), scheme, &listener.trust);
         Conn { shared, listener, side, peer, hop, patience: Mutex::default(), worker, open }
     }
 }
@@ -116,8 +126,8 @@ pub fn start(
     };
     let headers_max = http.header_count_max.max(HYPER_HEADERS_DEFAULT);
     let side = Arc::new(ClientSide::new(limits, now));
-    let stream = Socket::new(stream, Peer::Client);
-    let io = ClientIo::new(stream, Arc::clone(&side), shared.clock, shared.metrics.clone(), policy.timeouts);
+    let socket = Socket::new(stream, Peer::Client);
+    let timeouts = policy.timeouts;
     let conn =
         Arc::new(Conn::open(Arc::clone(shared), Arc::clone(listener), side, peer, worker, Arc::clone(open)));
     let mut builder = http1::Builder::new();
@@ -126,13 +136,53 @@ pub fn start(
     if headers_max > HYPER_HEADERS_DEFAULT {
         builder.max_headers(headers_max);
     }
+    if !listener.tls {
+        tokio::spawn(serve_http1(conn, ClientStream::Plain(socket), builder, timeouts));
+        return;
+    }
+    let Some(tls) = live.tls.clone() else { return };
     tokio::spawn(async move {
-        let service = service_fn(|request| guarded(Arc::clone(&conn), request));
-        let served = builder.serve_connection(TokioIo::new(io), service).with_upgrades().await;
-        if let Err(error) = served {
-            tracing::debug!(peer = %conn.peer, %error, "connection ended");
+        if let Some(stream) = shake_hands(&conn, &tls, socket, timeouts.handshake).await {
+            serve_http1(conn, ClientStream::Tls(Box::new(stream)), builder, timeouts).await;
         }
     });
+}
+
+/// `None` where there is nobody to talk to, which is counted.
+async fn shake_hands(
+    conn: &Conn,
+    tls: &ServerTls,
+    socket: Socket,
+    within: Duration,
+) -> Option<TlsStream<Socket>> {
+    let event = match timeout(within, tls.accept(socket)).await {
+        Ok(Ok(stream)) => return Some(stream),
+        Ok(Err(error)) => {
+            tracing::debug!(peer = %conn.peer, %error, "TLS handshake failed");
+            conn.shared.metrics.protocol_fault(HANDSHAKE_FAULT);
+            ProtocolEvent::HandshakeFailed
+        }
+        Err(_) => {
+            conn.shared.metrics.timeout(Timeout::Handshake);
+            ProtocolEvent::HandshakeTimeout
+        }
+    };
+    let live = conn.shared.live.load();
+    let prefix = live.policy.client;
+    let client = Client::fold(conn.peer.ip(), prefix.ipv4, prefix.ipv6);
+    let facts = ConnFacts { at: conn.shared.clock.now(), client };
+    conn.shared.engine.event(&live.binding, &facts, event);
+    None
+}
+
+async fn serve_http1(conn: Arc<Conn>, stream: ClientStream, builder: http1::Builder, timeouts: Timeouts) {
+    let shared = &conn.shared;
+    let io = ClientIo::new(stream, Arc::clone(&conn.side), shared.clock, shared.metrics.clone(), timeouts);
+    let service = service_fn(|request| guarded(Arc::clone(&conn), request));
+    let served = builder.serve_connection(TokioIo::new(io), service).with_upgrades().await;
+    if let Err(error) = served {
+        tracing::debug!(peer = %conn.peer, %error, "connection ended");
+    }
 }
 
 /// A panic ends its own request and no other.

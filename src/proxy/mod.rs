@@ -6,6 +6,7 @@
 //! | step | file | what happens |
 //! |---|---|---|
 //! | accept | [`listener`], [`worker`] | one runtime per core, one socket each |
+//! | shake hands | [`tls`], [`client_stream`] | where a listener speaks TLS |
 //! | read | [`client_io`], [`head`] | only heads with one reading pass; slow ones are ended |
 //! | identify | [`serve`], [`forwarded`], `policy::path`, [`identify`] | the believed client, one host, one path, one route; whose request it is |
 //! | admit | `admit` → `engine` | all limits in one decision; `delay`: a turn to wait for |
@@ -19,6 +20,7 @@
 mod admit;
 pub mod alarm;
 pub mod client_io;
+pub mod client_stream;
 pub mod connection;
 mod delay;
 pub mod exchange;
@@ -41,6 +43,7 @@ pub mod request_id;
 pub mod respond;
 pub mod response_body;
 pub mod serve;
+pub mod tls;
 pub mod upgrade;
 pub mod upstream;
 pub mod worker;
@@ -63,6 +66,7 @@ use crate::facts::Who;
 use crate::identity::{Memory, Resolver, TooManyCredentials};
 use crate::logs::access::AccessLog;
 use crate::metrics::{Metrics, PolicyMetrics};
+use crate::policy::tls::Redirect;
 use crate::policy::{Listener, Policy, UpstreamId};
 use crate::time::Moment;
 use connection::OpenConnections;
@@ -71,6 +75,7 @@ use lifecycle::{Lifecycle, Stage};
 use listener::Inherited;
 use refusal::texts::LimitTexts;
 use respond::cors::CorsFields;
+use tls::{ServerTls, Tickets, TlsError};
 use upstream::Upstream;
 use worker::Worker;
 
@@ -110,12 +115,26 @@ pub struct Shared {
     pub lifecycle: Lifecycle,
     pub access_log: Option<AccessLog>,
     pub identity: Arc<Memory>,
+    tickets: Tickets,
+    /// Of the first listener that speaks TLS.
+    secure_port: Option<u16>,
     /// For whoever is asked why.
     pub refusals: Arc<RecentRefusals>,
     /// Over all workers: one that ends early would take along connections that another borrowed.
     pub open: Arc<OpenConnections>,
     /// Told after each reload.
     pub policy_changes: watch::Sender<()>,
+}
+
+impl Shared {
+    /// The port to which plain requests are sent, if they are.
+    fn redirect_port(&self, policy: &Policy) -> Option<u16> {
+        match policy.tls.as_ref()?.redirect {
+            Redirect::No => None,
+            Redirect::ToListener => self.secure_port,
+            Redirect::ToPort(port) => Some(port),
+        }
+    }
 }
 
 /// One policy and everything that was resolved for it; swapped whole by a reload. A request keeps the one it
@@ -136,6 +155,7 @@ pub struct Live {
     /// By limit, for whoever meets it.
     pub limit_texts: Vec<LimitTexts>,
     pub cors: Option<CorsFields>,
+    pub tls: Option<ServerTls>,
     /// Requests that wait for a limit.
     lines: Lines,
 }
@@ -146,9 +166,11 @@ impl Live {
         engine: &Engine,
         identity: &Arc<Memory>,
         metrics: &Metrics,
+        tickets: &Tickets,
         before: Option<&Live>,
-    ) -> Self {
+    ) -> Result<Self, TlsError> {
         let policy = Arc::new(policy);
+        let tls = policy.tls.as_ref().map(|tls| ServerTls::new(tls, tickets)).transpose()?;
         let workers = workers(&policy);
         let upstreams = policy
             .upstreams
@@ -162,7 +184,7 @@ impl Live {
                 }
             })
             .collect();
-        Live {
+        Ok(Live {
             binding: Arc::new(engine.bind(Arc::clone(&policy))),
             names: Names::of(&policy),
             resolver: Resolver::new(&policy, Arc::clone(identity)),
@@ -171,10 +193,11 @@ impl Live {
             route_names: policy.routes.iter().map(|r| r.name.as_str().into()).collect(),
             limit_texts: LimitTexts::of(&policy),
             cors: CorsFields::of(&policy.responses),
+            tls,
             lines: Lines::default(),
             limit_names: policy.limits.iter().map(|l| l.name.as_str().into()).collect(),
             policy,
-        }
+        })
     }
 
     pub fn upstream(&self, id: UpstreamId) -> &Arc<Upstream> {
@@ -197,16 +220,20 @@ pub struct Proxy {
 impl Proxy {
     /// Binds every listener and starts the workers.
     ///
-    /// Errors: an address that cannot be bound (the message names it), no more threads, or no random number.
+    /// Errors: an address that cannot be bound (the message names it), certificates that cannot serve, no more
+    /// threads, or no random number.
     pub fn start(policy: Policy, mut options: Options) -> io::Result<Proxy> {
         // Every kind of fault is on the scrape from the start: a rate needs a zero to rise from.
-        options.metrics.declare_protocol_faults(head::Fault::ALL.map(head::Fault::name));
+        let faults = head::Fault::ALL.map(head::Fault::name).into_iter().chain([connection::HANDSHAKE_FAULT]);
+        options.metrics.declare_protocol_faults(faults);
         let engine = options.engine.take().unwrap_or_else(|| {
             Engine::new(policy.state.memory_bytes).starting_at(options.clock.wall_at(Moment::ORIGIN))
         });
         let identity_key = options.identity_key.map_or_else(random_key, Ok)?;
         let identity = Arc::new(Memory::new(&identity_key));
-        let live = Live::new(policy, &engine, &identity, &options.metrics, None);
+        let tickets = Tickets::new()?;
+        let live = Live::new(policy, &engine, &identity, &options.metrics, &tickets, None)
+            .map_err(io::Error::other)?;
         let workers = workers(&live.policy);
         let mut per_worker: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
         let mut addresses = Vec::new();
@@ -218,6 +245,8 @@ impl Proxy {
                 sockets_of_worker.push((socket, Arc::clone(&listener)));
             }
         }
+        let secure = live.policy.listen.proxy.iter().zip(&addresses).find(|(listener, _)| listener.tls);
+        let secure_port = secure.map(|(_, address)| address.port());
         for address in options.inherited.unclaimed() {
             tracing::warn!(
                 %address,
@@ -233,6 +262,8 @@ impl Proxy {
             lifecycle: Lifecycle::new(),
             access_log: options.access_log,
             identity,
+            tickets,
+            secure_port,
             refusals: Arc::default(),
             open: Arc::default(),
             policy_changes: watch::Sender::new(()),
@@ -283,14 +314,20 @@ impl Proxy {
     ///
     /// What is fixed at start stays as it was: `listen`, `state` and `log`. A client's connection keeps the bounds
     /// on heads and the times of its own (`head_read`, `idle`, `body_progress`) with which it was opened.
-    pub fn reload(&self, policy: Policy) {
+    ///
+    /// Errors: certificates that cannot serve; then nothing has changed.
+    pub fn reload(&self, policy: Policy) -> Result<(), TlsError> {
         let shared = &self.shared;
         let before = shared.live.load_full();
-        let Policy { listen, state, log, .. } = before.policy.as_ref().clone();
-        let policy = Policy { listen, state, log, ..policy };
-        let live = Live::new(policy, &shared.engine, &shared.identity, &shared.metrics, Some(&before));
+        let Policy { listen, state, log, tls, .. } = before.policy.as_ref().clone();
+        // A listener that speaks TLS cannot stop doing so before a restart.
+        let tls = policy.tls.or(tls.filter(|_| listen.proxy.iter().any(|listener| listener.tls)));
+        let policy = Policy { listen, state, log, tls, ..policy };
+        let Shared { engine, identity, metrics, tickets, .. } = shared.as_ref();
+        let live = Live::new(policy, engine, identity, metrics, tickets, Some(&before))?;
         shared.live.store(Arc::new(live));
         shared.policy_changes.send_replace(());
+        Ok(())
     }
 
     /// Why no new work should be sent here; empty while ready.

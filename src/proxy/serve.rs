@@ -41,6 +41,7 @@ pub async fn serve(conn: Arc<Conn>, request: Request<Incoming>) -> Response<Resp
     let started = shared.clock.now();
     let id = request_id(&parts.headers, trusted, shared.clock.wall_at(started));
     let live = shared.live.load_full();
+    let hsts = live.tls.as_ref().filter(|_| conn.listener.tls).and_then(|tls| tls.hsts.clone());
     let audience = Audience::of(&parts.headers, live.cors.is_some());
     let mut exchange = Exchange::begin(conn, live, started, audience, id);
 
@@ -64,6 +65,10 @@ pub async fn serve(conn: Arc<Conn>, request: Request<Incoming>) -> Response<Resp
         Ok(Passed::Switched(answer, client)) => switched(exchange, answer, client),
         Err(stop) => exchange.answer(stop.decision, &stop.notice),
     };
+    if let Some(hsts) = hsts {
+        // What the app says itself stays.
+        response.headers_mut().entry(header::STRICT_TRANSPORT_SECURITY).or_insert(hsts);
+    }
     if shared.lifecycle.is_draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -108,12 +113,12 @@ async fn pass(
 
     // Identify: one host, one path, one route.
     let target = authority_into_host(parts).map_err(Stop::malformed)?;
+    if !trusted {
+        redirect_plain(exchange, &parts.headers, &target)?;
+    }
     let (path, route_id, host) = find_route(policy, parts, &target)?;
     let route = policy.route(route_id);
-    exchange.route = Some(route_id);
-    if let Some(record) = &mut exchange.record {
-        record.route = live.route_names.get(usize::from(route_id.0)).cloned();
-    }
+    note_route(exchange, route_id);
 
     let who = identify::who(exchange, &parts.headers).map_err(Stop::malformed)?;
     if let Some(notice) = identify::suspension(exchange, client, who.accounts.iter().map(|a| &a.id)) {
@@ -159,6 +164,29 @@ async fn pass(
         }
         _ => Ok(Passed::Answer(answer)),
     }
+}
+
+fn note_route(exchange: &mut Exchange, id: RouteId) {
+    exchange.route = Some(id);
+    if let Some(record) = &mut exchange.record {
+        record.route = exchange.live.route_names.get(usize::from(id.0)).cloned();
+    }
+}
+
+/// Sends a request that came in clear to the same place by TLS, where the policy says so.
+fn redirect_plain(exchange: &Exchange, headers: &HeaderMap, target: &Uri) -> Result<(), Stop> {
+    let port = exchange.shared().redirect_port(&exchange.live.policy);
+    let Some(port) = port.filter(|_| !exchange.conn.listener.tls) else { return Ok(()) };
+    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    let host = host.and_then(|raw| host::host(raw).ok());
+    let host = host.ok_or_else(|| Stop::malformed(notices::unreadable_host()))?;
+    let port = if port == 443 { String::new() } else { format!(":{port}") };
+    // `OPTIONS *` asks about the server as a whole.
+    let path = target.path_and_query().map_or("/", PathAndQuery::as_str);
+    let path = if path == "*" { "/" } else { path };
+    let location = HeaderValue::try_from(format!("https://{host}{port}{path}"))
+        .map_err(|_| Stop::malformed(notices::unreadable_target()))?;
+    Err(Stop { decision: RequestDecision::Redirected, notice: Notice::redirect(location) })
 }
 
 /// Writes the head as the app will see it. Returns whether it asks for an upgrade that is passed on.

@@ -23,7 +23,9 @@ pub(crate) fn policy(limits: Vec<Limit>) -> Policy {
     Policy {
         listen: Listen { proxy: Vec::new(), admin: None, workers: NonZeroU32::MIN },
         http: HttpLimits { head_bytes_max: 1, header_count_max: 1, uri_bytes_max: 1, body_bytes_max: None },
+        tls: None,
         timeouts: Timeouts {
+            handshake: Duration::from_secs(10),
             head_read: second,
             idle: second,
             body_progress: second,

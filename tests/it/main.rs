@@ -34,5 +34,6 @@ mod servers;
 mod signing;
 mod stopping;
 mod suspended;
+mod tls;
 mod trust;
 mod upgrade;

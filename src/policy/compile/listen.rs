@@ -33,7 +33,7 @@ pub(super) fn compile(listen: &written::Listen, problems: &Problems) -> Listen {
             .map(|listener| {
                 let trust = trust(&listener.trust, &listen.trust);
                 warn_of_trust(&listener.trust, !trust.proxies.is_empty(), problems);
-                Listener { address: listener.address.value, trust }
+                Listener { address: listener.address.value, tls: listener.tls.is_some(), trust }
             })
             .collect(),
         admin: listen.admin.as_ref().map(|admin| admin.value),

@@ -34,6 +34,7 @@ pub(super) fn http(http: &written::Http, problems: &Problems) -> HttpLimits {
 pub(super) fn timeouts(timeouts: &written::Timeouts) -> Timeouts {
     let or = |written: Option<Duration>, seconds| written.unwrap_or(Duration::from_secs(seconds));
     Timeouts {
+        handshake: or(timeouts.handshake, 10),
         head_read: or(timeouts.head_read, 10),
         idle: or(timeouts.idle, 75),
         body_progress: or(timeouts.body_progress, 30),

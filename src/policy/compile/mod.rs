@@ -20,6 +20,7 @@ mod responses;
 mod routes;
 mod shares;
 mod terms;
+mod tls;
 mod upstreams;
 mod without_effect;
 
@@ -54,6 +55,7 @@ pub fn compile(config: &Config, directory: &Path, problems: &Problems) -> Option
     if !problems.has_errors() {
         coverage::check(config, &limits, &routes, problems);
     }
+    let tls = tls::compile(config, problems);
     let listen = config.listen.as_ref().map(|listen| listen::compile(listen, problems));
     let policy = Policy {
         listen: listen?,
@@ -79,6 +81,7 @@ pub fn compile(config: &Config, directory: &Path, problems: &Problems) -> Option
             path: config.state.path.as_ref().map(|name| directory.join(&name.value)),
         },
         log: log(config, directory),
+        tls,
         without_effect: without_effect::list(config),
     };
     Some(policy)

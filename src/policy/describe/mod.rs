@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::path::{Case, Parameters, TrailingSlash};
+use super::tls::{Redirect, Tls};
 use super::{
     AccessFormat, AccessTarget, ForwardedHeader, Listener, LogFormat, Policy, Priority, Route, Upstream,
 };
@@ -61,6 +62,7 @@ pub fn describe(policy: &Policy) -> Value {
         "clauses": upheld::clauses(policy),
         "state": { "memory_bytes": policy.state.memory_bytes, "path": policy.state.path },
         "log": log(policy),
+        "tls": policy.tls.as_ref().map(tls),
         "without_effect": policy
             .without_effect
             .iter()
@@ -76,6 +78,7 @@ fn seconds(time: Duration) -> f64 {
 fn timeouts(policy: &Policy) -> Value {
     let timeouts = &policy.timeouts;
     json!({
+        "handshake": seconds(timeouts.handshake),
         "head_read": seconds(timeouts.head_read),
         "idle": seconds(timeouts.idle),
         "body_progress": seconds(timeouts.body_progress),
@@ -110,8 +113,22 @@ fn listener(listener: &Listener) -> Value {
     };
     json!({
         "address": listener.address,
+        "tls": listener.tls,
         "trusted_proxies": listener.trust.proxies,
         "forwarded_header": header,
+    })
+}
+
+fn tls(tls: &Tls) -> Value {
+    json!({
+        "certificates": tls.certificates.iter().map(|it| &*it.file).collect::<Vec<_>>(),
+        "min_version": tls.min_version.name(),
+        "redirect": match tls.redirect {
+            Redirect::No => json!(false),
+            Redirect::ToListener => json!(true),
+            Redirect::ToPort(port) => json!(port),
+        },
+        "hsts": tls.hsts.map(seconds),
     })
 }
 

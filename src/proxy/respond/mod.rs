@@ -40,6 +40,8 @@ pub struct Notice {
     /// The error of `Proxy-Status` (RFC 9209 §2.3), such as `connection_refused`.
     error: &'static str,
     retry_after: Option<Duration>,
+    /// Where to ask instead.
+    location: Option<Box<HeaderValue>>,
     /// The limits that are over.
     over: Option<Over>,
     /// The clause that the request is refused under, where it is not a limit's.
@@ -55,6 +57,7 @@ impl Notice {
             detail: detail.into(),
             error,
             retry_after: None,
+            location: None,
             over: None,
             clause: None,
             close: false,
@@ -70,6 +73,15 @@ impl Notice {
     /// Refused under this clause of the policy.
     pub fn under(self, clause: &Clause) -> Self {
         Notice { clause: Some(Box::new(clause.clone())), ..self }
+    }
+
+    /// Asks to come to `location` instead, with the same method and body (RFC 9110 §15.4.9).
+    pub fn redirect(location: HeaderValue) -> Self {
+        let detail = "This site is served over TLS.";
+        Notice {
+            location: Some(Box::new(location)),
+            ..Notice::new(StatusCode::PERMANENT_REDIRECT, "", detail)
+        }
     }
 
     pub fn closing(self) -> Self {
@@ -103,6 +115,9 @@ impl Notice {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(PROXY_STATUS, self.proxy_status());
         headers.insert(X_REQUEST_ID, request_id);
+        if let Some(location) = &self.location {
+            headers.insert(header::LOCATION, HeaderValue::clone(location));
+        }
         if let Some(wait) = said.retry_after() {
             headers.insert(header::RETRY_AFTER, number_value(whole_seconds_up(wait)));
         }
@@ -123,6 +138,8 @@ impl Notice {
 
     fn proxy_status(&self) -> HeaderValue {
         match self.error {
+            // An answer, not an error.
+            "" => HeaderValue::from_static("weir"),
             OVER_LIMIT => HeaderValue::from_static("weir; error=http_request_denied"),
             error => HeaderValue::try_from(format!("weir; error={error}"))
                 .unwrap_or(HeaderValue::from_static("weir; error=proxy_internal_error")),

@@ -1,0 +1,70 @@
+//! `[tls]`: certificates, and what TLS listeners have in common.
+
+use std::time::Duration;
+
+use super::place::At;
+use super::reader::{Item, TableKind};
+use crate::policy::tls::{MinVersion, Redirect};
+
+pub const TLS: TableKind =
+    TableKind { title: "[tls]", keys: &["certificates", "min_version", "redirect", "hsts"] };
+
+pub const CERTIFICATE: TableKind =
+    TableKind { title: "a certificate of `certificates`", keys: &["cert", "key"] };
+
+/// `[tls]` as written.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// At least one.
+    pub certificates: Vec<At<Certificate>>,
+    pub min_version: Option<MinVersion>,
+    /// Whether plain listeners send everyone here.
+    pub redirect: Option<At<Redirect>>,
+    pub hsts: Option<Duration>,
+}
+
+/// Two files in PEM.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// The server's own first, then those that it was issued by.
+    pub chain: At<String>,
+    pub key: At<String>,
+}
+
+const MIN_VERSIONS: &[(&str, MinVersion)] = &[("1.2", MinVersion::Tls12), ("1.3", MinVersion::Tls13)];
+
+/// A browser forgets a shorter one before it matters (RFC 6797 §6.1.1).
+const HSTS_MIN: Duration = Duration::from_secs(1);
+const HSTS_MAX: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
+
+pub(super) fn read(item: Item<'_>) -> Option<Tls> {
+    const CERTIFICATES: &str = "`certificates = [{ cert = \"cert.pem\", key = \"key.pem\" }]`";
+    let table = item.table(&TLS)?;
+    let certificates = table.require("certificates", CERTIFICATES, |item| {
+        let certificates = item.one_or_list(|item| certificate(item).map(|it| item.at(it)))?;
+        if certificates.is_empty() {
+            return item.refuse("`certificates` is empty", CERTIFICATES);
+        }
+        Some(certificates)
+    });
+    let min_version = table.read("min_version", |item| item.word(MIN_VERSIONS));
+    let redirect = table.read("redirect", |item| redirect(item).map(|it| item.at(it)));
+    let hsts = table.read("hsts", |item| item.duration(HSTS_MIN..=HSTS_MAX));
+    Some(Tls { certificates: certificates?, min_version, redirect, hsts })
+}
+
+/// Whether, or to which port.
+fn redirect(item: Item<'_>) -> Option<Redirect> {
+    if item.is_boolean() {
+        return item.boolean().map(|yes| if yes { Redirect::ToListener } else { Redirect::No });
+    }
+    item.whole(1..=u64::from(u16::MAX)).map(Redirect::ToPort)
+}
+
+fn certificate(item: Item<'_>) -> Option<Certificate> {
+    let table = item.table(&CERTIFICATE)?;
+    let file = |key, what| table.require(key, what, |item| item.text_at("a file's name"));
+    let chain = file("cert", "`cert`, a file of certificates in PEM");
+    let key = file("key", "`key`, the file of the private key in PEM");
+    Some(Certificate { chain: chain?, key: key? })
+}

@@ -1,0 +1,84 @@
+//! Certificates and keys, out of the files that `[tls]` names, and listeners that need them.
+
+use std::sync::Arc;
+
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::config::tls::{self as written, Certificate as Written};
+use crate::config::{At, Config, Diagnostic, NamedFiles, Problems};
+use crate::policy::tls::{Certificate, Redirect, Tls};
+
+pub(super) fn compile(config: &Config, problems: &Problems) -> Option<Tls> {
+    let listeners = config.listen.iter().flat_map(|listen| &listen.proxy);
+    let first = listeners.into_iter().find_map(|listener| listener.tls);
+    let tls = match (&config.tls, first) {
+        (Some(tls), Some(_)) => tls,
+        (Some(tls), None) => {
+            problems.add(
+                Diagnostic::warning(tls.place, "no listener speaks TLS, so these certificates serve nobody")
+                    .help("write `proxy_tls = \"0.0.0.0:443\"` in [listen]"),
+            );
+            tls
+        }
+        (None, Some(place)) => {
+            problems.add(
+                Diagnostic::error(place, "a TLS listener needs a certificate")
+                    .expected("[tls] with `certificates = [{ cert = \"cert.pem\", key = \"key.pem\" }]`"),
+            );
+            return None;
+        }
+        (None, None) => return None,
+    };
+    let written::Tls { certificates, min_version, redirect, hsts } = tls.value.as_ref()?;
+    let read = |written: &At<Written>| certificate(&written.value, &config.named, problems);
+    let redirects = redirect.as_ref().filter(|redirect| redirect.value != Redirect::No);
+    if let (Some(redirect), None) = (redirects, first) {
+        problems.add(
+            Diagnostic::error(redirect.place, "there is no TLS listener to redirect to")
+                .expected("`proxy_tls` in [listen], or no `redirect`"),
+        );
+    }
+    Some(Tls {
+        certificates: certificates.iter().map(read).collect::<Option<_>>()?,
+        min_version: min_version.unwrap_or_default(),
+        redirect: redirects.map_or(Redirect::No, |redirect| redirect.value),
+        hsts: *hsts,
+    })
+}
+
+/// `None` after reporting what is wrong. That key and certificate belong together is for the library that uses them to
+/// say: see `proxy::tls`.
+fn certificate(written: &Written, named: &NamedFiles, problems: &Problems) -> Option<Certificate> {
+    let chain = read(&written.chain, named, problems, CERTIFICATES, |pem| {
+        let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().ok()?;
+        (!chain.is_empty()).then_some(chain)
+    });
+    let key = read(&written.key, named, problems, KEY, |pem| PrivateKeyDer::from_pem_slice(pem).ok());
+    Some(Certificate { file: written.chain.value.as_str().into(), chain: chain?, key: Arc::new(key?) })
+}
+
+const CERTIFICATES: (&str, &str) = (
+    "no file of certificates",
+    "certificates in PEM, each after `-----BEGIN CERTIFICATE-----`, the server's own first",
+);
+const KEY: (&str, &str) = (
+    "no file of a private key",
+    "a private key in PEM, such as `openssl genpkey` writes, without a passphrase",
+);
+
+fn read<T>(
+    file: &At<String>,
+    named: &NamedFiles,
+    problems: &Problems,
+    (fault, expected): (&str, &str),
+    parse: impl FnOnce(&[u8]) -> Option<T>,
+) -> Option<T> {
+    // A file that could not be read was reported.
+    let parsed = parse(named.keys.get(&file.value)?);
+    if parsed.is_none() {
+        let message = format!("\"{}\" is {fault}", file.value);
+        problems.add(Diagnostic::error(file.place, message).expected(expected));
+    }
+    parsed
+}
