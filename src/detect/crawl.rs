@@ -1,13 +1,14 @@
 //! Crawling: breadth, and pages that nobody led to.
 //!
 //! People come to a page from another page of the site, and their browsers fetch what it is made of. Both signals
-//! are used only where the site's own traffic shows them.
+//! are used only where the site's own traffic shows them. Crawlers are asked to leave some pages alone, and some pages
+//! are never shown to anybody else.
 
 use super::registry::settle;
-use super::{Detector, Knob, Seen, Spec, Suspicion, evidence, is_over};
+use super::{Detector, Knob, Seen, Spec, Suspicion, evidence, is_over, surest};
 use crate::clause::Behaviour;
 
-const KNOBS: [Knob; 12] = [
+const KNOBS: [Knob; 13] = [
     Knob::new("trap_pages", 1, 1, 1_000, "pages that nobody is ever led to"),
     Knob::new(
         "disallowed_pages",
@@ -20,14 +21,9 @@ const KNOBS: [Knob; 12] = [
     Knob::new("unreferred_pages", 6, 3, 10_000, "pages before a lack of Referers counts"),
     Knob::new("unreferred_percent", 90, 50, 99, "more of the pages than this have no Referer"),
     Knob::new("jumps", 3, 2, 10_000, "distinct pages without a Referer, none of them reached from another"),
-    Knob::new(
-        "pages_without_assets",
-        5,
-        3,
-        10_000,
-        "pages that owe their assets, and are more than the assets",
-    ),
-    Knob::new("unled_assets", 5, 3, 10_000, "assets, hardly any of which a page led to"),
+    Knob::new("owing_pages", 5, 3, 10_000, "pages that owe their assets, hardly any of which were fetched"),
+    Knob::new("bare_requests", 5, 3, 10_000, "pages and assets, hardly one of them with a Referer"),
+    Knob::new("forged_referers", 2, 1, 10_000, "Referers of the site that no browser writes"),
     Knob::new("impossible_referers", 3, 2, 10_000, "pages whose Referer names a page that was never fetched"),
     Knob::new("impossible_percent", 30, 5, 99, "more of the pages than this have such a Referer"),
     Knob::new("distinct_pages", 10, 5, 10_000, "distinct pages, most of them without a way there"),
@@ -41,6 +37,10 @@ pub(super) const SPEC: Spec = Spec {
     build: |thresholds| Box::new(Crawl::new(thresholds)),
 };
 
+/// How sure a rule is of somebody who may be a person whose browser or proxy takes Referers off, or a probe that polls
+/// a page or two: not enough to act on untuned.
+const DOUBTFUL: f32 = 0.6;
+
 #[derive(Debug)]
 struct Crawl {
     trap_pages: u32,
@@ -49,8 +49,9 @@ struct Crawl {
     unreferred_pages: u32,
     unreferred_percent: u32,
     jumps: u32,
-    pages_without_assets: u32,
-    unled_assets: u32,
+    owing_pages: u32,
+    bare_requests: u32,
+    forged_referers: u32,
     impossible_referers: u32,
     impossible_percent: u32,
     distinct_pages: u32,
@@ -66,8 +67,9 @@ impl Crawl {
             unreferred_pages,
             unreferred_percent,
             jumps,
-            pages_without_assets,
-            unled_assets,
+            owing_pages,
+            bare_requests,
+            forged_referers,
             impossible_referers,
             impossible_percent,
             distinct_pages,
@@ -80,8 +82,9 @@ impl Crawl {
             unreferred_pages,
             unreferred_percent,
             jumps,
-            pages_without_assets,
-            unled_assets,
+            owing_pages,
+            bare_requests,
+            forged_referers,
             impossible_referers,
             impossible_percent,
             distinct_pages,
@@ -99,9 +102,8 @@ impl Crawl {
     /// may open them.
     fn disregard(&self, seen: &Seen<'_>) -> Option<Suspicion> {
         let lately = &seen.lately;
-        let is_lost =
-            seen.site.shows_referers() && lately.reached == 0 && is_over(lately.unreferred, 75, lately.pages);
-        let met = u32::from(lately.disallowed) >= self.disallowed_pages && (lately.robots > 0 || is_lost);
+        let met =
+            u32::from(lately.disallowed) >= self.disallowed_pages && (lately.robots > 0 || is_lost(seen));
         Suspicion::when(
             met,
             "robots-disregarded",
@@ -130,12 +132,12 @@ impl Crawl {
         let lately = &seen.lately;
         let met = seen.site.shows_referers()
             && u32::from(lately.pages) >= self.unreferred_pages
-            && is_over(lately.unreferred, self.unreferred_percent, lately.pages)
+            && is_over(lately.unreferred, self.unreferred_percent, led_or_not(seen))
             && !is_over(lately.not_modified, 50, lately.pages);
         Suspicion::when(
             met,
             "unreferred",
-            0.9,
+            if is_doubtful(seen) { DOUBTFUL } else { 0.9 },
             [
                 evidence("pages", lately.pages, self.unreferred_pages),
                 evidence("unreferred", lately.unreferred, self.unreferred_pages),
@@ -146,52 +148,57 @@ impl Crawl {
     /// Several pages, none of which it was led to from another.
     fn jumping(&self, seen: &Seen<'_>) -> Option<Suspicion> {
         let lately = &seen.lately;
-        let met = seen.site.shows_referers()
-            && u32::from(lately.jumps) >= self.jumps
-            && lately.reached == 0
-            && is_over(lately.unreferred, 75, lately.pages)
+        let met = u32::from(lately.jumps) >= self.jumps
+            && is_lost(seen)
             && !is_over(lately.not_modified, 50, lately.pages);
         Suspicion::when(
             met,
             "jumping",
-            0.8,
+            if is_doubtful(seen) { DOUBTFUL } else { 0.8 },
             [evidence("jumps", lately.jumps, self.jumps), evidence("reached", lately.reached, 0_u32)],
         )
     }
 
-    /// Pages whose assets it never fetches, where everybody else does.
+    /// Pages hardly any of whose assets it fetches, where everybody else does. A browser fetches them once, and has
+    /// them for all pages.
     fn without_assets(&self, seen: &Seen<'_>) -> Option<Suspicion> {
         let lately = &seen.lately;
         let led = if seen.site.shows_asset_referers() { lately.led_assets } else { lately.assets };
         let met = seen.site.shows_assets()
-            && u32::from(lately.owing) >= self.pages_without_assets
-            && lately.owing > led;
+            && u32::from(lately.owing) >= self.owing_pages
+            && !is_over(led, 20, lately.owing);
         Suspicion::when(
             met,
             "without-assets",
-            0.9,
-            [
-                evidence("pages", lately.owing, self.pages_without_assets),
-                evidence("assets", led, lately.owing),
-            ],
+            if is_doubtful(seen) { DOUBTFUL } else { 0.9 },
+            [evidence("owing", lately.owing, self.owing_pages), evidence("assets", led, lately.owing / 5)],
         )
     }
 
-    /// Assets that no page led to, where browsers say which page did.
-    fn unled_assets(&self, seen: &Seen<'_>) -> Option<Suspicion> {
+    /// Hardly a Referer at all, with assets among what it fetches, where browsers say which page led to an asset. Of a
+    /// page with everything on it, a browser that sends no Referers fetches as much; a mail program only pictures.
+    fn bare(&self, seen: &Seen<'_>) -> Option<Suspicion> {
         let lately = &seen.lately;
+        let all = lately.pages.saturating_add(lately.assets);
+        let bare = lately.unreferred.saturating_add(lately.bare_assets);
         let met = seen.site.shows_asset_referers()
-            && u32::from(lately.assets) >= self.unled_assets
-            && !is_over(lately.led_assets, 20, lately.assets);
+            && lately.bare_assets > 0
+            && u32::from(all) >= self.bare_requests
+            && is_over(bare, 80, all);
+        let is_sparse = lately.pages > 0 && lately.bare_assets <= lately.pages.saturating_mul(3);
         Suspicion::when(
             met,
-            "unled-assets",
-            0.8,
-            [
-                evidence("assets", lately.assets, self.unled_assets),
-                evidence("led_assets", lately.led_assets, 1_u32),
-            ],
+            "bare",
+            if is_sparse { 0.8 } else { DOUBTFUL },
+            [evidence("requests", all, self.bare_requests), evidence("without_referer", bare, all)],
         )
+    }
+
+    /// Referers of the site that no browser writes.
+    fn forged(&self, seen: &Seen<'_>) -> Option<Suspicion> {
+        let forged = u32::from(seen.lately.forged);
+        let met = seen.site.shows_referers() && forged >= self.forged_referers;
+        Suspicion::when(met, "forged-referers", 0.85, [evidence("forged", forged, self.forged_referers)])
     }
 
     /// Referers that name pages which it never fetched: a forged chain.
@@ -218,7 +225,7 @@ impl Crawl {
         Suspicion::when(
             met,
             "breadth",
-            0.8,
+            if is_doubtful(seen) { DOUBTFUL } else { 0.8 },
             [
                 evidence("distinct", lately.distinct, self.distinct_pages),
                 evidence("unreferred", lately.unreferred, self.distinct_pages / 2),
@@ -227,39 +234,131 @@ impl Crawl {
     }
 }
 
+/// Whether it may be somebody behind whom there is a browser, or who polls a page or two.
+fn is_doubtful(seen: &Seen<'_>) -> bool {
+    seen.lately.distinct < 3 || seen.renders()
+}
+
+/// Whether nothing ever led it from one page to another, where that is what people follow.
+fn is_lost(seen: &Seen<'_>) -> bool {
+    let lately = &seen.lately;
+    seen.site.shows_referers() && lately.reached == 0 && is_over(lately.unreferred, 75, led_or_not(seen))
+}
+
+/// Pages that something led to or nothing: that a page names itself says neither.
+fn led_or_not(seen: &Seen<'_>) -> u16 {
+    seen.lately.pages.saturating_sub(seen.lately.selfs)
+}
+
 impl Detector for Crawl {
     fn behaviour(&self) -> Behaviour {
         Behaviour::Crawl
     }
 
     fn judge(&self, seen: &Seen<'_>) -> Option<Suspicion> {
-        self.trapped(seen)
-            .or_else(|| self.disregard(seen))
-            .or_else(|| self.unreferred(seen))
-            .or_else(|| self.jumping(seen))
-            .or_else(|| self.without_assets(seen))
-            .or_else(|| self.unled_assets(seen))
-            .or_else(|| self.impossible(seen))
-            .or_else(|| self.breadth(seen))
-            .or_else(|| self.declared(seen))
+        let rules = [
+            Crawl::trapped,
+            Crawl::disregard,
+            Crawl::unreferred,
+            Crawl::jumping,
+            Crawl::without_assets,
+            Crawl::forged,
+            Crawl::impossible,
+            Crawl::breadth,
+            Crawl::bare,
+            Crawl::declared,
+        ];
+        surest(rules.iter().filter_map(|rule| rule(self, seen)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::clause::Behaviour;
-    use crate::detect::scene::Scene;
+    use crate::detect::scene::{Scene, Step, get};
+
+    const PAGES: [&str; 6] = ["/a", "/b", "/c", "/d", "/e", "/f"];
 
     /// Promise: without Referers and assets pages are crawled, where people have both; where nobody has, nobody is.
     #[test]
     fn pages_out_of_nowhere() {
-        let pages = ["/a", "/b", "/c", "/d", "/e", "/f"];
         let mut scene = Scene::new();
-        scene.visits("first", &pages, 200);
+        scene.visits("first", &PAGES, 200);
         assert_eq!(scene.rule("first", Behaviour::Crawl), None);
         scene.people_read();
-        scene.visits("crawler", &pages, 200);
-        assert!(scene.rule("crawler", Behaviour::Crawl).is_some());
+        scene.visits("crawler", &PAGES, 200);
+        assert_eq!(scene.rule("crawler", Behaviour::Crawl), Some("unreferred"));
         assert_eq!(scene.rule("person 0", Behaviour::Crawl), None);
+    }
+
+    /// Promise: calls of an API need neither Referers nor assets, wherever people have both.
+    #[test]
+    fn integrations_are_no_crawlers() {
+        let mut scene = Scene::new();
+        scene.people_read();
+        for n in 0..100 {
+            scene.plays("integration", get(&format!("/api/v1/customers/{}", n * 31)));
+        }
+        assert_eq!(scene.rule("integration", Behaviour::Crawl), None);
+    }
+
+    /// Promise: whoever fetches assets as browsers do, or polls a page or two, is never accused firmly enough to be
+    /// acted on untuned, Referers or not.
+    #[test]
+    fn doubt_is_told() {
+        let mut scene = Scene::new();
+        scene.people_read();
+        for page in PAGES {
+            scene.plays("no referers", get(page));
+            (0..4).for_each(|n| scene.plays("no referers", get(&format!("{page}/{n}.png"))));
+            scene.plays("monitor", get("/login"));
+        }
+        for who in ["no referers", "monitor"] {
+            let suspicion = scene.judge(who, Behaviour::Crawl, &[]);
+            assert!(suspicion.is_some_and(|suspicion| suspicion.confidence < 0.8), "{who}");
+        }
+    }
+
+    /// Promise: one trap is enough; what robots.txt disallows is for people to open, and for crawlers not.
+    #[test]
+    fn traps_and_robots() {
+        let mut scene = Scene::new();
+        let trap = |target| Step { is_trap: true, ..get(target) };
+        let disallowed = |target| Step { is_disallowed: true, ..get(target) };
+        scene.people_read();
+        scene.plays("trapped", trap("/archive/1"));
+        scene.plays("robot", get("/robots.txt"));
+        scene.plays("person 0", get("/search?q=1").from("https://example.org/about"));
+        for target in ["/search?q=2", "/search?q=3", "/search?q=4"] {
+            scene.plays("robot", disallowed(target));
+            scene.plays("person 0", disallowed(target).from("https://example.org/search?q=1"));
+        }
+        let rules = ["trapped", "robot", "person 0"].map(|who| scene.rule(who, Behaviour::Crawl));
+        assert_eq!(rules, [Some("trap"), Some("robots-disregarded"), None]);
+    }
+
+    /// Promise: Referers that nobody followed, or that no browser writes, are found where people's can be trusted.
+    #[test]
+    fn chains_that_cannot_be() {
+        let mut scene = Scene::new();
+        scene.people_read();
+        for page in ["/x", "/y", "/z"] {
+            scene.plays("chain", get(page).from("https://example.org/never"));
+            scene.plays("root", get(page).from("https://example.org"));
+        }
+        assert_eq!(scene.rule("chain", Behaviour::Crawl), Some("impossible-referers"));
+        assert_eq!(scene.rule("root", Behaviour::Crawl), Some("forged-referers"));
+    }
+
+    /// Promise: a few clients with Referers, among many without, do not show that people here have them.
+    #[test]
+    fn odd_ones_show_nothing() {
+        let mut scene = Scene::new();
+        for n in 0..400 {
+            scene.visits(&format!("app {n}"), &["/a", "/b"], 200);
+        }
+        scene.people_read();
+        scene.visits("app 0", &PAGES, 200);
+        assert_eq!(scene.rule("app 0", Behaviour::Crawl), None);
     }
 }

@@ -1,14 +1,18 @@
-//! Floods: far more pages in a short time than anybody reads.
+//! Floods: far more in a short time than anybody reads, and far more than its own past.
+
+use std::time::Duration;
 
 use super::registry::settle;
 use super::{Detector, Knob, Seen, Spec, Suspicion, evidence};
 use crate::clause::Behaviour;
 use crate::window::Horizon;
 
-const KNOBS: [Knob; 3] = [
-    Knob::new("torrent_pages", 50, 5, 1_000_000, "pages in 10 s that are certainly a flood"),
-    Knob::new("burst_pages", 12, 3, 1_000_000, "pages in 10 s that are likely one"),
-    Knob::new("lasting_pages", 60, 5, 1_000_000, "pages in 1 min that are"),
+const KNOBS: [Knob; 5] = [
+    Knob::new("torrent", 50, 5, 1_000_000, "pages and calls in 10 s"),
+    Knob::new("in_a_row", 50, 5, 60_000, "times the same in a row, within a torrent: a hammer"),
+    Knob::new("times_usual", 5, 2, 1_000, "as many as usual, from which a torrent is certain"),
+    Knob::new("burst", 12, 3, 1_000_000, "pages in 10 s, and hardly an asset"),
+    Knob::new("lasting", 60, 5, 1_000_000, "pages and calls in 1 min, and hardly an asset"),
 ];
 
 pub(super) const SPEC: Spec = Spec {
@@ -18,19 +22,59 @@ pub(super) const SPEC: Spec = Spec {
     build: |thresholds| Box::new(Flood::new(thresholds)),
 };
 
+/// What is usual is known after so long.
+const PAST_MIN: Duration = Duration::from_secs(600);
+
 #[derive(Debug)]
 struct Flood {
-    /// Pages, all three.
     torrent: u32,
+    in_a_row: u32,
+    times_usual: u32,
     burst: u32,
     lasting: u32,
 }
 
 impl Flood {
     fn new(thresholds: &[u32]) -> Self {
-        let [torrent, burst, lasting] = settle(&KNOBS, thresholds);
-        Flood { torrent, burst, lasting }
+        let [torrent, in_a_row, times_usual, burst, lasting] = settle(&KNOBS, thresholds);
+        Flood { torrent, in_a_row, times_usual, burst, lasting }
     }
+
+    /// Much at once. An office or an integration may do that every day: certain is what hammers at one thing, or is
+    /// far above its own past.
+    fn torrent(&self, seen: &Seen<'_>, short: u32) -> Option<Suspicion> {
+        let same = u32::from(seen.conduct.trail.as_ref()?.same);
+        let is_unusual =
+            || usual(seen, short).is_some_and(|usual| short >= self.times_usual.saturating_mul(usual));
+        let confidence = match () {
+            () if same >= self.in_a_row => 0.95,
+            () if is_unusual() => 0.85,
+            () => 0.7,
+        };
+        let evidence =
+            [evidence("asked_10s", short, self.torrent), evidence("in_a_row", same, self.in_a_row)];
+        Suspicion::when(short >= self.torrent, "torrent", confidence, evidence)
+    }
+
+    /// Less than a torrent, by somebody who looks at nothing.
+    fn unread(&self, seen: &Seen<'_>, short: u32) -> Option<Suspicion> {
+        let long = seen.conduct.asked_in(Horizon::Minute, seen.now);
+        let (counter, count, threshold, confidence) = if long >= self.lasting {
+            ("asked_1m", long, self.lasting, 0.75)
+        } else {
+            ("asked_10s", short, self.burst, 0.65)
+        };
+        let met = count >= threshold && seen.lately.pages > 0 && !seen.renders();
+        Suspicion::when(met, "unread", confidence, [evidence(counter, count, threshold)])
+    }
+}
+
+/// What it asks for in 10 s on average of the last hour, before these; at least 1. `None` where too little is known.
+fn usual(seen: &Seen<'_>, short: u32) -> Option<u32> {
+    let known = seen.now.since(seen.conduct.first).min(Duration::from_secs(3600));
+    let before = seen.conduct.asked_in(Horizon::Hour, seen.now).saturating_sub(short);
+    let tens = u32::try_from(known.as_secs() / 10).unwrap_or(u32::MAX).max(1);
+    (known >= PAST_MIN).then(|| before.div_ceil(tens).max(1))
 }
 
 impl Detector for Flood {
@@ -39,16 +83,11 @@ impl Detector for Flood {
     }
 
     fn judge(&self, seen: &Seen<'_>) -> Option<Suspicion> {
-        let short = seen.conduct.pages_in(Horizon::TenSeconds, seen.now);
-        let long = seen.conduct.pages_in(Horizon::Minute, seen.now);
-        let (counter, pages, threshold, confidence) = if short >= self.torrent {
-            ("pages_10s", short, self.torrent, 0.95)
-        } else if long >= self.lasting {
-            ("pages_1m", long, self.lasting, 0.8)
-        } else {
-            ("pages_10s", short, self.burst, 0.7)
-        };
-        Suspicion::when(pages >= threshold, "rate", confidence, [evidence(counter, pages, threshold)])
+        let short = seen.conduct.asked_in(Horizon::TenSeconds, seen.now);
+        (short >= self.torrent)
+            .then(|| self.torrent(seen, short))
+            .flatten()
+            .or_else(|| self.unread(seen, short))
     }
 }
 
@@ -57,14 +96,42 @@ mod tests {
     use crate::clause::Behaviour;
     use crate::detect::scene::{Scene, get};
 
-    /// Promise: twelve pages at once are a flood, eleven are none, and assets are no pages.
+    /// Promise: twelve pages at once are a flood of somebody who fetches no assets, eleven are none.
     #[test]
     fn pages_at_once() {
         let mut scene = Scene::new();
-        (0..11).for_each(|n| scene.plays("a", get(&format!("/{n}"))));
-        (0..100).for_each(|n| scene.plays("a", get(&format!("/{n}.png"))));
-        assert_eq!(scene.rule("a", Behaviour::Flood), None);
-        scene.plays("a", get("/11"));
-        assert_eq!(scene.rule("a", Behaviour::Flood), Some("rate"));
+        for n in 0..12 {
+            assert_eq!(scene.rule("tool", Behaviour::Flood), None);
+            scene.plays("tool", get(&format!("/{n}")));
+            scene.plays("office", get(&format!("/{n}")));
+            scene.plays("office", get("/style.css"));
+        }
+        assert_eq!(scene.rule("tool", Behaviour::Flood), Some("unread"));
+        assert_eq!(scene.rule("office", Behaviour::Flood), None);
+    }
+
+    /// Promise: certain is what hammers at one thing, or what was quiet before; who is as busy as ever is not accused
+    /// for certain.
+    #[test]
+    fn certain_torrents() {
+        let mut scene = Scene::new();
+        let sure = |scene: &Scene, who: &str| {
+            scene.judge(who, Behaviour::Flood, &[]).is_some_and(|suspicion| suspicion.confidence > 0.8)
+        };
+        for second in 0..900 {
+            for n in 0..6 {
+                scene.plays("busy", get(&format!("/api/{}", second * 6 + n)));
+            }
+            if second % 60 == 0 {
+                scene.plays("quiet", get(&format!("/{second}")));
+            }
+            scene.wait(1);
+        }
+        for n in 0..50 {
+            scene.plays("quiet", get(&format!("/q{n}")));
+            scene.plays("hammer", get("/export"));
+        }
+        assert_eq!(["busy", "quiet", "hammer"].map(|who| sure(&scene, who)), [false, true, true]);
+        assert_eq!(scene.rule("busy", Behaviour::Flood), Some("torrent"));
     }
 }

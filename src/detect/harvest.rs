@@ -1,12 +1,12 @@
 //! Harvesting: depth in one kind of page, ids one after the other.
 
 use super::registry::settle;
-use super::{Detector, Knob, Seen, Spec, Suspicion, evidence, is_over};
+use super::{Detector, Knob, Seen, Spec, Suspicion, evidence, is_over, surest};
 use crate::clause::Behaviour;
 
 const KNOBS: [Knob; 3] = [
-    Knob::new("id_run", 8, 4, 10_000, "ids in a row, each close to the one before"),
-    Knob::new("neighbouring_ids", 15, 5, 10_000, "ids close to the one before, over four tenths of all"),
+    Knob::new("id_run", 8, 4, 10_000, "ids in a row that go up, or down, in small steps"),
+    Knob::new("neighbouring_ids", 15, 5, 10_000, "ids of such rows, over four tenths of all"),
     Knob::new(
         "depth",
         30,
@@ -58,8 +58,8 @@ impl Harvest {
         let (lately, trail) = (&seen.lately, seen.conduct.trail.as_ref()?);
         let met = u32::from(lately.distinct) >= self.depth
             && trail.templates.len() <= 3
-            && is_over(lately.with_id, 80, lately.pages)
-            && !is_over(lately.reached, 30, lately.pages);
+            && is_over(lately.with_id, 80, lately.asked())
+            && !is_over(lately.reached, 30, lately.asked());
         Suspicion::when(
             met,
             "depth",
@@ -78,7 +78,7 @@ impl Detector for Harvest {
     }
 
     fn judge(&self, seen: &Seen<'_>) -> Option<Suspicion> {
-        self.walk(seen).or_else(|| self.deep(seen))
+        surest([self.walk(seen), self.deep(seen)].into_iter().flatten())
     }
 }
 

@@ -16,6 +16,7 @@
 //! | interfere | [`interfere`] | most of what fails or drags in the app |
 
 mod conduct;
+mod counters;
 mod crawl;
 mod flood;
 mod harvest;
@@ -33,15 +34,18 @@ mod signatures;
 mod signs;
 mod site;
 mod stuffing;
+mod trail;
 
-pub use conduct::{Answer, Conduct, Counters, Event, MEMORY};
+pub use conduct::{Answer, Conduct, Event, MEMORY};
+pub use counters::Counters;
 pub use health::Health;
 pub use registry::{Knob, Spec, spec, specs};
 pub use robots::Robots;
 pub use sight::{Kind, MethodClass, Reader, Referer, Request, Sight};
 pub use signatures::{Signature, Signatures};
 pub use signs::Signs;
-pub use site::{Origin, Site};
+pub use site::{Met, Origin, Site};
+pub use trail::Trail;
 
 use crate::clause::Behaviour;
 use crate::finding::{Evidence, Reasons};
@@ -65,6 +69,13 @@ pub struct Seen<'a> {
     pub now: Moment,
 }
 
+impl Seen<'_> {
+    /// Whether it fetches assets, about as browsers do.
+    fn renders(&self) -> bool {
+        self.lately.assets >= self.lately.pages.max(1)
+    }
+}
+
 /// What a detector believes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Suspicion {
@@ -85,6 +96,11 @@ impl Suspicion {
     ) -> Option<Self> {
         met.then(|| Suspicion { confidence, rule, evidence: evidence.into_iter().collect() })
     }
+}
+
+/// The one with the highest confidence; of several the first.
+fn surest(suspicions: impl Iterator<Item = Suspicion>) -> Option<Suspicion> {
+    suspicions.reduce(|best, next| if next.confidence > best.confidence { next } else { best })
 }
 
 fn evidence(counter: &'static str, value: impl Into<u32>, threshold: impl Into<u32>) -> Evidence {

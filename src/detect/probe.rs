@@ -1,13 +1,19 @@
 //! Probing: known attacks, and misses where people do not miss.
 
 use super::registry::settle;
-use super::{Detector, Knob, Seen, Spec, Suspicion, evidence, is_over};
+use super::{Detector, Knob, Seen, Spec, Suspicion, evidence, is_over, surest};
 use crate::clause::Behaviour;
 
 const KNOBS: [Knob; 4] = [
-    Knob::new("attacks", 2, 1, 10_000, "requests that are known attacks"),
-    Knob::new("misses", 3, 2, 10_000, "pages answered 4xx"),
-    Knob::new("misses_percent", 30, 5, 99, "more of the pages than this are answered 4xx"),
+    Knob::new("attacks", 2, 1, 10_000, "requests that are known attacks; twice as many are certain"),
+    Knob::new(
+        "misses",
+        3,
+        2,
+        10_000,
+        "pages and calls answered 4xx that nothing led to; three times as many are certain",
+    ),
+    Knob::new("misses_percent", 30, 5, 99, "more of all pages and calls than this"),
     Knob::new("odd_methods", 2, 1, 10_000, "requests by methods that nobody uses"),
 ];
 
@@ -43,13 +49,14 @@ impl Probe {
     fn misses(&self, seen: &Seen<'_>) -> Option<Suspicion> {
         let lately = &seen.lately;
         let met = u32::from(lately.failed) >= self.misses
-            && is_over(lately.failed, self.misses_percent, lately.pages)
-            && lately.assets < lately.pages.max(lately.failed)
+            && is_over(lately.failed, self.misses_percent, lately.asked())
+            && lately.assets < lately.asked().max(lately.failed)
             && (lately.failed_distinct >= 2 || lately.failed >= 8);
+        let confidence = if u32::from(lately.failed_distinct) >= self.misses * 3 { 0.9 } else { 0.75 };
         Suspicion::when(
             met,
             "misses",
-            0.75,
+            confidence,
             [
                 evidence("failed", lately.failed, self.misses),
                 evidence("failed_distinct", lately.failed_distinct, 2_u32),
@@ -70,7 +77,7 @@ impl Detector for Probe {
     }
 
     fn judge(&self, seen: &Seen<'_>) -> Option<Suspicion> {
-        self.attacks(seen).or_else(|| self.misses(seen)).or_else(|| self.odd(seen))
+        surest([self.attacks(seen), self.misses(seen), self.odd(seen)].into_iter().flatten())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Answer, Conduct, Detector, Reader, Request, Seen, Site, Suspicion, spec};
+use super::{Answer, Conduct, Detector, Reader, Request, Seen, Sight, Site, Suspicion, spec};
 use crate::clause::Behaviour;
 use crate::time::Moment;
 
@@ -23,11 +23,13 @@ pub(super) struct Step<'a> {
     pub target: &'a str,
     pub referer: Option<&'a str>,
     pub answer: Answer,
+    pub is_trap: bool,
+    pub is_disallowed: bool,
 }
 
 pub(super) fn get(target: &str) -> Step<'_> {
     let answer = Answer { status: 200, bytes: 1000, took: None, login: None, told: None };
-    Step { method: "GET", target, referer: None, answer }
+    Step { method: "GET", target, referer: None, answer, is_trap: false, is_disallowed: false }
 }
 
 impl<'a> Step<'a> {
@@ -56,15 +58,13 @@ impl Scene {
     pub(super) fn plays(&mut self, who: &str, step: Step<'_>) {
         let (path, query) = step.target.split_once('?').map_or((step.target, None), |(p, q)| (p, Some(q)));
         let request = Request { method: step.method, path, query, referer: step.referer };
-        let sight = self.reader.read(&request);
+        let sight =
+            Sight { is_trap: step.is_trap, is_disallowed: step.is_disallowed, ..self.reader.read(&request) };
         let host = Some(self.reader.host("example.org"));
         let event = self.site.learn(&sight, host, step.answer, self.now);
         let conduct = self.conduct.entry(who.to_owned()).or_insert_with(|| Conduct::new(self.now));
-        let had_reached = conduct.has_reached;
-        conduct.note(&event);
-        if conduct.has_reached && !had_reached {
-            self.site.meet_reader();
-        }
+        let met = conduct.note(&event);
+        self.site.meet(met);
     }
 
     /// These targets one after the other, at this moment.

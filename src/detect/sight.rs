@@ -46,6 +46,8 @@ pub enum Kind {
     /// What a page is made of: styles, scripts, images, fonts, media.
     Asset,
     RobotsTxt,
+    /// What programs ask for and no browser shows: the site's API. Neither a Referer nor assets are to be expected.
+    Call,
     /// `/favicon.ico` and the like, which browsers fetch unasked and without a Referer.
     Icon,
 }
@@ -59,6 +61,10 @@ pub enum Referer {
         host: u64,
         target: u64,
         is_root: bool,
+        /// A style that loads a font, not a page.
+        is_asset: bool,
+        /// No browser writes it so: without the `/` that every address has behind its host (WHATWG URL, 4.5).
+        is_forged: bool,
     },
     /// Unreadable.
     Other,
@@ -120,9 +126,10 @@ impl Reader {
         hasher.finish()
     }
 
+    /// `/a/` is `/a`: of two spellings, requests may have been folded to one, and Referers were not.
     fn target(&self, path: &str, query: Option<&str>) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        hasher.write(path.as_bytes());
+        hasher.write(path.strip_suffix('/').unwrap_or(path).as_bytes());
         if let Some(query) = query {
             hasher.write(b"?");
             hasher.write(query.as_bytes());
@@ -158,11 +165,19 @@ impl Reader {
         let Some(rest) = referer.strip_prefix("http://").or_else(|| referer.strip_prefix("https://")) else {
             return Referer::Other;
         };
-        let (host, target) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+        let slash = rest.find('/');
+        let is_forged = slash.is_none();
+        let (host, target) = slash.map_or((rest, "/"), |at| rest.split_at(at));
         let target = target.split('#').next().unwrap_or(target);
         let (path, query) =
             target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-        Referer::Page { host: self.host(host), target: self.target(path, query), is_root: path == "/" }
+        Referer::Page {
+            host: self.host(host),
+            target: self.target(path, query),
+            is_root: path == "/",
+            is_asset: kind(path) == Kind::Asset,
+            is_forged,
+        }
     }
 }
 
@@ -191,10 +206,23 @@ fn kind(path: &str) -> Kind {
         return Kind::Icon;
     }
     let name = path.rsplit('/').next().unwrap_or(path);
-    let is_asset = name
-        .rsplit_once('.')
-        .is_some_and(|(_, ending)| ASSETS.iter().any(|asset| asset.eq_ignore_ascii_case(ending)));
-    if is_asset { Kind::Asset } else { Kind::Page }
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    if ASSETS.iter().any(|asset| asset.eq_ignore_ascii_case(ending)) {
+        Kind::Asset
+    } else if ending.eq_ignore_ascii_case("json") || path.split('/').skip(1).take(2).any(names_api) {
+        Kind::Call
+    } else {
+        Kind::Page
+    }
+}
+
+/// Whether a segment near the root says that an API is below it: `api`, `graphql` and the like, or a version.
+fn names_api(segment: &str) -> bool {
+    let is_version = || {
+        let digits = segment.strip_prefix('v').unwrap_or_default();
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    ["api", "graphql", "rest", "rpc", "ajax"].contains(&segment) || is_version()
 }
 
 fn method(method: &str) -> MethodClass {
@@ -240,17 +268,21 @@ mod tests {
     fn referers_name_pages() {
         let page = sight("/a/b", Some("c=1"), None);
         let next = sight("/d", None, Some("https://www.example.com/a/b?c=1#top"));
-        let Referer::Page { host, target, is_root } = next.referer else { panic!("{next:?}") };
+        let Referer::Page { host, target, is_root, .. } = next.referer else { panic!("{next:?}") };
         assert_eq!((target, is_root), (page.target, false));
         assert_eq!(host, Reader::new(1).host("EXAMPLE.com:443"));
         assert_eq!(sight("/", None, Some("android-app://x")).referer, Referer::Other);
     }
 
-    /// Promise: assets are told by their ending, whatever its case.
+    /// Promise: assets are told by their ending, whatever its case, and APIs by how they are called.
     #[test]
     fn assets_and_pages() {
         assert_eq!(kind("/img/Logo.PNG"), Kind::Asset);
         assert_eq!(kind("/v1.2/docs"), Kind::Page);
         assert_eq!(kind("/ROBOTS.txt"), Kind::RobotsTxt);
+        assert_eq!(kind("/v1/items"), Kind::Call);
+        assert_eq!(kind("/shop/API/"), Kind::Page);
+        assert_eq!(kind("/shop/api/items/3"), Kind::Call);
+        assert_eq!(kind("/vault/data.JSON"), Kind::Call);
     }
 }

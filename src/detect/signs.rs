@@ -31,6 +31,13 @@ impl Signs {
         self.asset_referers
     }
 
+    /// Whether a signal shows that did not show before: who was met already is to be judged by it too.
+    pub const fn show_more_than(&self, before: &Signs) -> bool {
+        (self.referers && !before.referers)
+            || (self.assets && !before.assets)
+            || (self.asset_referers && !before.asset_referers)
+    }
+
     /// As [`Site::health`].
     pub const fn health(&self) -> Health {
         self.health

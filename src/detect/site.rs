@@ -18,8 +18,10 @@ const PATH_BITS: usize = 1 << 21;
 #[derive(Debug)]
 pub struct Site {
     pages: u32,
-    /// Clients that were led from one page to another.
+    /// Principals, by what they ever were.
+    wanderers: u32,
     readers: u32,
+    viewers: u32,
     assets: u32,
     led_assets: u32,
     hosts: AHashMap<u64, RefererHost>,
@@ -44,11 +46,39 @@ pub enum Origin {
     External,
 }
 
+/// What somebody is known as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Met {
+    /// Asked for a second page.
+    pub wanderer: bool,
+    /// Was led from one page to another.
+    pub reader: bool,
+    /// Fetched what its pages are made of, and said so.
+    pub viewer: bool,
+}
+
+impl Met {
+    /// What is true now and was not before.
+    pub(super) const fn first_since(self, before: Met) -> Met {
+        Met {
+            wanderer: self.wanderer && !before.wanderer,
+            reader: self.reader && !before.reader,
+            viewer: self.viewer && !before.viewer,
+        }
+    }
+
+    pub fn is_nothing(self) -> bool {
+        self == Met::default()
+    }
+}
+
 impl Default for Site {
     fn default() -> Self {
         Site {
             pages: 0,
+            wanderers: 0,
             readers: 0,
+            viewers: 0,
             assets: 0,
             led_assets: 0,
             hosts: AHashMap::new(),
@@ -91,29 +121,33 @@ impl Site {
                 self.assets += u32::from(is_good);
                 self.led_assets += u32::from(is_good && matches!(origin, Origin::Own(_)));
             }
-            Kind::RobotsTxt | Kind::Icon => {}
+            Kind::RobotsTxt | Kind::Icon | Kind::Call => {}
         }
         if is_good {
             self.remember(sight.target);
         }
         if self.pages + self.assets >= HALVE_AFTER {
             self.pages /= 2;
+            self.wanderers /= 2;
             self.readers /= 2;
+            self.viewers /= 2;
             self.assets /= 2;
             self.led_assets /= 2;
         }
         origin
     }
 
-    /// Another client was led from one page to another.
-    pub fn meet_reader(&mut self) {
-        self.readers += 1;
+    /// Somebody was known for the first time as what `met` says.
+    pub fn meet(&mut self, met: Met) {
+        self.wanderers += u32::from(met.wanderer);
+        self.readers += u32::from(met.reader);
+        self.viewers += u32::from(met.viewer);
     }
 
     /// Whether page views usually say which page of the site they come from: not on APIs, nor where `no-referrer`
     /// is the rule.
     pub fn shows_referers(&self) -> bool {
-        self.readers >= 3
+        self.is_common(self.readers)
     }
 
     /// Whether browsers fetch assets here: not behind a CDN, nor on an API.
@@ -123,11 +157,16 @@ impl Site {
 
     /// Whether browsers say which page led to an asset.
     pub fn shows_asset_referers(&self) -> bool {
-        self.shows_assets() && self.led_assets * 4 >= self.assets
+        self.is_common(self.viewers)
+    }
+
+    /// Several, and not just a few odd ones among many: crawlers are most of those who visit some sites.
+    fn is_common(&self, some: u32) -> bool {
+        some >= 3 && u64::from(some) * 50 >= u64::from(self.wanderers)
     }
 
     fn origin(&mut self, sight: &Sight, host: Option<u64>) -> Origin {
-        let Referer::Page { host: from, target, is_root } = sight.referer else {
+        let Referer::Page { host: from, target, is_root, .. } = sight.referer else {
             return if sight.referer == Referer::None { Origin::None } else { Origin::External };
         };
         if host == Some(from) {

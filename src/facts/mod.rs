@@ -35,6 +35,11 @@ impl Client {
         Client(bits & mask)
     }
 
+    /// What [`as_bits`](Client::as_bits) gave.
+    pub(super) const fn from_bits(bits: u128) -> Self {
+        Client(bits)
+    }
+
     pub const fn as_bits(self) -> u128 {
         self.0
     }

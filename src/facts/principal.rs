@@ -82,6 +82,11 @@ impl Principal {
         self.kind
     }
 
+    /// The client that it is, if it is one.
+    pub fn client(self) -> Option<Client> {
+        (self.kind == PrincipalKind::Client).then(|| Client::from_bits(self.id()))
+    }
+
     pub const fn id(self) -> u128 {
         (self.id[0] as u128) << 64 | self.id[1] as u128
     }

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use super::{Entry, Judgement};
 use crate::clause::Behaviour;
-use crate::engine::FindingEvent;
+use crate::engine::{Case, FindingEvent};
+use crate::facts::Client;
 
 /// Who would have been limited or found, and what share of ordinary traffic that is.
 #[derive(Debug, Default)]
@@ -34,10 +35,10 @@ impl Report {
         let client = self.clients.entry(entry.client).or_default();
         client.requests = client.requests.saturating_add(1);
         client.refused = client.refused.saturating_add(u32::from(judgement.is_refused()));
-        client.is_found |= judgement.has_found();
         for event in &judgement.events {
             if let FindingEvent::Opened(case) = event {
                 *self.found.entry(case.finding.behaviour).or_default() += 1;
+                self.clients.entry(client_of(case, entry)).or_default().is_found = true;
             }
         }
     }
@@ -76,6 +77,13 @@ impl Report {
         }
         refused
     }
+}
+
+/// Whom a finding that came of this request is about. It is another's where the site was understood just now: then no
+/// request of its own brought it about.
+pub fn client_of(case: &Case, entry: &Entry<'_>) -> IpAddr {
+    let other = case.finding.principal.client().filter(|_| case.finding.samples.is_empty());
+    other.map_or(entry.client, Client::address)
 }
 
 /// What limits would have refused.

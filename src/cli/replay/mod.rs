@@ -3,6 +3,7 @@
 mod logs;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::logs::access::rfc3339;
 use crate::policy::Policy;
 use crate::replay::formats::fields::Fields;
 use crate::replay::formats::{Format, LineReader};
+use crate::replay::report::client_of;
 use crate::replay::source::Progress;
 use crate::replay::{Entry, Replay, Report};
 use crate::time::WallTime;
@@ -122,8 +124,8 @@ fn replay(options: &Options, policy: Policy) -> anyhow::Result<()> {
         }
         for event in &judgement.events {
             if let FindingEvent::Opened(case) = event {
-                let requests = report.requests_of(entry.client);
-                tell(&mut out, options.json, case, entry, requests)?;
+                let client = client_of(case, entry);
+                tell(&mut out, options.json, case, entry, (client, report.requests_of(client)))?;
             }
         }
         Ok(())
@@ -166,7 +168,7 @@ fn tell(
     json: bool,
     Case { finding, clause, .. }: &Case,
     entry: &Entry<'_>,
-    requests: u32,
+    (client, requests): (IpAddr, u32),
 ) -> io::Result<()> {
     if json {
         let evidence: Map<String, Value> = finding
@@ -175,7 +177,7 @@ fn tell(
             .map(|e| (e.counter.to_owned(), json!({ "value": e.value, "threshold": e.threshold })))
             .collect();
         let line = json!({
-            "client": entry.client,
+            "client": client,
             "verdict": finding.behaviour.name(),
             "detector": finding.behaviour.name(),
             "rule": finding.rule,
@@ -193,7 +195,7 @@ fn tell(
         out,
         "{}  {:<15}  {:<8}  {:<18}  {:>3.0} %  after {requests} requests: {}",
         time_text(entry.unix_ms),
-        entry.client.to_string(),
+        client.to_string(),
         finding.behaviour.name(),
         finding.rule,
         finding.confidence * 100.0,

@@ -117,12 +117,11 @@ impl Watch {
         let is_refused = outcome.origin == Origin::Weir;
         let noted = Noted { panel: binding.panel(), watched, event, signs, is_refused, shared: &self.shared };
         let mut events = FindingEvents::new();
-        let mut has_met = false;
         for principal in &watched.charged {
-            has_met |= self.shard(*principal).lock().note(*principal, &noted, &mut events);
-        }
-        if has_met {
-            self.site.lock().meet_reader();
+            let met = self.shard(*principal).lock().note(*principal, &noted, &mut events);
+            if !met.is_nothing() {
+                self.site.lock().meet(met);
+            }
         }
         events
     }

@@ -9,8 +9,8 @@ use super::case::{Case, FindingEvent, FindingEvents};
 use super::cases::{CASE_BYTES, Cases};
 use super::panel::{Judge, Panel};
 use super::shared::Shared;
-use crate::detect::{Conduct, Event, Seen, Signs, Suspicion};
-use crate::facts::Principal;
+use crate::detect::{Conduct, Event, Met, Seen, Signs, Suspicion};
+use crate::facts::{Principal, Who};
 use crate::finding::Finding;
 use crate::remedy::Mode;
 use crate::time::Moment;
@@ -88,23 +88,25 @@ impl Shard {
         self.conducts.weight()
     }
 
-    /// Counts a request for one principal, and judges it. Whether it is now known to be led from page to page.
+    /// Counts a request for one principal, and judges it. Tells what is now known of it for the first time.
     pub(super) fn note(
         &mut self,
         principal: Principal,
         noted: &Noted<'_>,
         events: &mut FindingEvents,
-    ) -> bool {
+    ) -> Met {
         let Noted { panel, event, is_refused, .. } = *noted;
         if let Some(signs) = noted.signs {
-            self.signs = signs;
+            let before = std::mem::replace(&mut self.signs, signs);
+            if signs.show_more_than(&before) {
+                self.judge_again(noted, events);
+            }
         }
         let fresh = || Ok::<_, std::convert::Infallible>(Conduct::new(event.at));
         let Ok(Some(mut conduct)) = self.conducts.get_mut_or_insert_with(&principal, fresh) else {
-            return false;
+            return Met::default();
         };
-        let had_reached = conduct.has_reached;
-        conduct.note(&event);
+        let met = conduct.note(&event);
         let seen =
             Seen { conduct: &conduct, lately: conduct.lately(event.at), site: &self.signs, now: event.at };
         let mut is_sanctioned = false;
@@ -114,12 +116,33 @@ impl Shard {
                 is_sanctioned |= find(&mut self.cases, suspect, judge, suspicion, noted, events);
             }
         }
-        let has_met = conduct.has_reached && !had_reached;
         if is_sanctioned {
             // What it did is dealt with now. What it does from here on decides what becomes of it.
             conduct.start_over(event.at);
         }
-        has_met
+        met
+    }
+
+    /// Judges everybody who is known by what the site shows since just now: who came before it did was judged by less.
+    /// Happens a few times in a site's life. Nobody is refused for it before it is seen again.
+    fn judge_again(&mut self, noted: &Noted<'_>, events: &mut FindingEvents) {
+        let at = noted.event.at;
+        for (principal, conduct) in self.conducts.iter() {
+            let Some(client) = principal.client() else { continue };
+            let seen = Seen { conduct, lately: conduct.lately(at), site: &self.signs, now: at };
+            for judge in &noted.panel.judges {
+                let (behaviour, mode) = (judge.terms.behaviour, judge.terms.mode);
+                if self.cases.find(*principal, behaviour).is_some()
+                    || judge.spares(client.address(), Who::ANYONE)
+                {
+                    continue;
+                }
+                let Some(suspicion) = judge.detector.judge(&seen) else { continue };
+                let suspect = Suspect { principal: *principal, conduct, at };
+                let case = suspect.case(judge, mode, suspicion, noted.shared);
+                open(&mut self.cases, case, at, events);
+            }
+        }
     }
 
     /// Notes what was found in another way than from conduct.
@@ -143,6 +166,17 @@ struct Suspect<'a> {
     principal: Principal,
     conduct: &'a Conduct,
     at: Moment,
+}
+
+impl Suspect<'_> {
+    /// A finding about it, and nothing done about that yet.
+    fn case(self, judge: &Judge, mode: Mode, suspicion: Suspicion, shared: &Shared) -> Case {
+        let Suspect { principal, conduct, at } = self;
+        let mut finding = Finding::new(shared.next_id(), principal, judge.terms.behaviour, at);
+        finding.grow(suspicion.confidence, suspicion.rule, suspicion.evidence, at);
+        (finding.requests, finding.since) = (conduct.requests, conduct.first);
+        Case { finding, clause: judge.clause.clone(), mode, sanction: None, lasting: 0 }
+    }
 }
 
 /// Opens a finding, or lets the open one grow. Whether its principal is to be refused for what it did just now.
@@ -173,17 +207,8 @@ fn find(
         }
         return acts;
     }
-    let mut case = Case {
-        finding: Finding::new(shared.next_id(), principal, behaviour, at),
-        clause: judge.clause.clone(),
-        mode,
-        sanction: None,
-        lasting: 0,
-    };
-    let Suspicion { confidence, rule, evidence } = suspicion;
-    case.finding.grow(confidence, rule, evidence, at);
+    let mut case = suspect.case(judge, mode, suspicion, shared);
     case.finding.note(watched.client, watched.request_id);
-    (case.finding.requests, case.finding.since) = (conduct.requests, conduct.first);
     if acts {
         case.sanction(judge.terms.answer, judge.terms.lasts, at);
         shared.note(case.sanction);
