@@ -11,7 +11,7 @@ const KNOBS: [Knob; 4] = [
         3,
         2,
         10_000,
-        "pages and calls answered 4xx that nothing led to; three times as many are certain",
+        "pages and calls answered 4xx; three times as many, distinct, are certain",
     ),
     Knob::new("misses_percent", 30, 5, 99, "more of all pages and calls than this"),
     Knob::new("odd_methods", 2, 1, 10_000, "requests by methods that nobody uses"),
