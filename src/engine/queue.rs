@@ -1,9 +1,15 @@
-//! Requests that wait for a limit instead of being refused: how many may.
+//! Requests that wait for a limit instead of being refused: how many may, and for what.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use smallvec::SmallVec;
+
+use super::binding::BoundLimit;
+use super::{Binding, Engine};
+use crate::facts::{Facts, Principal};
 use crate::policy::{LimitId, Over, Policy};
+use crate::remedy::Mode;
 
 /// How many requests wait, by limit.
 #[derive(Clone, Debug)]
@@ -15,6 +21,31 @@ pub(super) struct Queues(Arc<[AtomicU32]>);
 pub struct QueuePlace {
     queues: Queues,
     at: usize,
+}
+
+impl Engine {
+    /// The budgets that could have this request wait: those of enforced limits that delay. Nothing is looked up.
+    pub fn budgets_that_delay(
+        &self,
+        binding: &Binding,
+        facts: &Facts<'_>,
+    ) -> SmallVec<[(LimitId, Principal); 2]> {
+        let policy = binding.policy();
+        let mode = self.switch.mode(facts.at).unwrap_or(policy.enforcement.mode);
+        if mode != Mode::Enforce || binding.never_refuses(facts) {
+            return SmallVec::new();
+        }
+        let delays = |limit: &&BoundLimit| {
+            matches!(policy.limit(limit.id).over, Over::Delay { .. })
+                && binding.mode(limit, facts) == Mode::Enforce
+        };
+        let limits = binding.applicable(facts).filter(delays);
+        let charged = |limit: &BoundLimit| {
+            let (id, charges) = (limit.id, limit.subject.charges(facts, &self.keyed));
+            charges.into_iter().map(move |charged| (id, charged.principal))
+        };
+        limits.flat_map(charged).collect()
+    }
 }
 
 impl Queues {

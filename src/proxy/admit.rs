@@ -15,11 +15,16 @@ use crate::remedy::{Decision, Delay, Mode, Refusal, Verdict};
 
 /// All limits in one decision. An error is the refusal.
 pub(super) async fn admit(exchange: &mut Exchange, facts: Facts<'_>) -> Result<(), Stop> {
-    let (mut decision, mut ticket) = ask(exchange, &facts);
-    if matches!(decision.verdict, Verdict::Delay(_)) {
-        // In a box, so that the many that do not wait are not larger for it.
-        (decision, ticket) = Box::pin(delay::wait(exchange, facts, decision, ticket)).await;
-    }
+    // What waits is in a box, so that the many that do not wait are not larger for it.
+    let (decision, ticket) = match delay::line_ahead(exchange, &facts) {
+        Some(line) => Box::pin(delay::wait_behind(exchange, facts, *line)).await,
+        None => match ask(exchange, &facts) {
+            (decision, ticket) if matches!(decision.verdict, Verdict::Delay(_)) => {
+                Box::pin(delay::wait(exchange, facts, decision, ticket)).await
+            }
+            asked => asked,
+        },
+    };
     exchange.ticket = Some(ticket);
     let mut over_in_shadow = false;
     for check in &decision.checks {

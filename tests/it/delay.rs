@@ -64,6 +64,23 @@ fn who_waits_longest_is_first() {
     assert_eq!(order, ["/0", "/1", "/2", "/3"]);
 }
 
+/// Nobody who comes later takes the place for which another waits, however often and whenever it asks: not even in the
+/// moment in which there is room.
+#[test]
+fn nobody_takes_the_turn_of_who_waits() {
+    let origin = RawOrigin::answering(OK);
+    let weir = Weir::start(&Config::to(&origin).section(&delaying("1/2s", "{ max = \"20s\", queue = 1 }")));
+    assert_eq!(weir.get("/0").status(), 200);
+    let mut waits = sent(&weir, "/waits");
+    await_waiting(&weir, 1);
+    assert_eq!(origin.next_request().target(), "/0");
+    let mut hasty = weir.connect();
+    let asked = (1..).find(|_| hasty.exchange("GET /hasty HTTP/1.1\r\nHost: a\r\n\r\n").status() == 200);
+    assert_eq!(waits.response().status(), 200);
+    let order = [origin.next_request().target(), origin.next_request().target()];
+    assert_eq!(order, ["/waits", "/hasty"], "{asked:?} requests of another");
+}
+
 /// A queue holds as many as it was given: who comes then is refused at once, and told when to come back. A client that
 /// leaves gives its place up. A stop of weir ends the waits.
 #[test]
