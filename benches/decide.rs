@@ -1,15 +1,19 @@
 //! The time of one decision: by limits, by known clients, and beside governor's own keyed limiter.
 //!
 //! `cargo bench --bench decide` (a filter such as `-- 10_limits` after it). Clients are visited in a scattered
-//! order, so that at a million of them nearly every look-up misses the processor's caches.
+//! order, so that at a million of them nearly every look-up misses the processor's caches. Ten million under ten limits
+//! take 7 GiB.
 
 #[path = "../tests/engine_props/policy.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod policy;
 
 use std::hint::black_box;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
@@ -26,7 +30,9 @@ use weir::remedy::Mode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const CLIENTS: [u32; 4] = [1_000, 10_000, 100_000, 1_000_000];
+const CLIENTS: [u32; 4] = [1_000, 100_000, 1_000_000, 10_000_000];
+/// As much as ten million clients under ten limits take.
+const MEMORY_BYTES: u64 = 10 << 30;
 const SECOND: u64 = 1_000_000_000;
 /// Between requests: a hundred thousand in a second.
 const GAP: u64 = SECOND / 100_000;
@@ -38,7 +44,7 @@ criterion_group! {
         .measurement_time(Duration::from_secs(1))
         .sample_size(20)
         .without_plots();
-    targets = decisions, refusals, shared, watch, governor
+    targets = decisions, refusals, shared, contended, watch, governor
 }
 criterion_main!(benches);
 
@@ -79,6 +85,44 @@ fn shared(criterion: &mut Criterion) {
     });
 }
 
+/// One cell that every request meets, on one core and on all: threads that do nothing else, and the time from one
+/// decision to the next of any of them.
+fn contended(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("everyone");
+    group.throughput(Throughput::Elements(1));
+    let all = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    for threads in [1, all] {
+        group.bench_function(format!("sliding_window/{threads}_threads"), |b| {
+            let engine = Engine::new(1 << 20);
+            let binding = engine.bind(limits(vec![everyone("all", sliding(10_000_000, SECOND))]));
+            let turn = AtomicU64::new(0);
+            let decide = || {
+                let at = turn.fetch_add(1, Ordering::Relaxed) * GAP;
+                drop(black_box(engine.admit(&binding, &get(1, at))));
+            };
+            b.iter_custom(|iterations| on_threads(threads, iterations, decide));
+        });
+        group.bench_function(format!("governor_direct/{threads}_threads"), |b| {
+            let limiter = RateLimiter::direct(Quota::per_second(1_000_000.try_into().expect("not zero")));
+            let decide = || _ = black_box(limiter.check().is_ok());
+            b.iter_custom(|iterations| on_threads(threads, iterations, decide));
+        });
+    }
+    group.finish();
+}
+
+#[expect(clippy::disallowed_methods, reason = "what takes the time is on other threads")]
+fn on_threads(threads: usize, iterations: u64, decide: impl Fn() + Sync) -> Duration {
+    let each = iterations.div_ceil(threads as u64);
+    let start = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| (0..each).for_each(|_| decide()));
+        }
+    });
+    start.elapsed()
+}
+
 /// A whole request of a known client: ten limits and every detector, from its arrival to its answer. And the part of
 /// that which is not limits.
 fn watch(criterion: &mut Criterion) {
@@ -95,7 +139,7 @@ fn watch(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// governor's own store, which is one sharded map without a bound, asked about one GCRA limit.
+/// governor's own store, which is a map in shards (DashMap) without a bound, asked about one GCRA limit.
 fn governor(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("governor_keyed");
     group.throughput(Throughput::Elements(1));
@@ -134,7 +178,7 @@ struct Arrivals {
 impl Arrivals {
     /// Every client is known already.
     fn new(clients: u32, limit: Vec<Limit>) -> Self {
-        let engine = Engine::new(4 << 30);
+        let engine = Engine::new(MEMORY_BYTES);
         let binding = engine.bind(limits(limit));
         let mut arrivals = Arrivals { engine, binding, clients, turn: 0 };
         for _ in 0..2 * clients {
