@@ -15,9 +15,6 @@ use crate::identity::CREDENTIALS_MAX;
 use crate::policy::path::PathFault;
 use crate::remedy::Answer;
 
-/// When to come back after an overload whose end nobody can foresee.
-const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
-
 pub fn fault(fault: Fault) -> Notice {
     Notice::new(fault.status(), "http_request_error", fault.detail()).closing()
 }
@@ -81,21 +78,22 @@ pub fn internal() -> Notice {
     Notice::new(StatusCode::INTERNAL_SERVER_ERROR, "proxy_internal_error", detail).closing()
 }
 
-pub fn forward_failed(error: &ForwardError, body: BodyEnd) -> Notice {
+/// `retry` is an estimate of when to come back, where weir or the site has no room.
+pub fn forward_failed(error: &ForwardError, body: BodyEnd, retry: impl FnOnce() -> Duration) -> Notice {
     match error {
         ForwardError::NoHealthyServer => Notice::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "destination_unavailable",
             "No server of this site is healthy.",
         )
-        .retry_after(Some(OVERLOAD_RETRY)),
+        .retry_after(Some(retry())),
         ForwardError::Queue(_) => Notice::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "connection_limit_reached",
             "The site is busy: every place is taken, and so is the queue.",
         )
-        .retry_after(Some(OVERLOAD_RETRY)),
-        ForwardError::Connect(error) => connect_failed(error),
+        .retry_after(Some(retry())),
+        ForwardError::Connect(error) => connect_failed(error, retry),
         ForwardError::Broken(Http1Error::Malformed(_)) => Notice::new(
             StatusCode::BAD_GATEWAY,
             "http_protocol_error",
@@ -126,7 +124,7 @@ pub fn forward_failed(error: &ForwardError, body: BodyEnd) -> Notice {
     }
 }
 
-fn connect_failed(error: &ConnectError) -> Notice {
+fn connect_failed(error: &ConnectError, retry: impl FnOnce() -> Duration) -> Notice {
     match error {
         ConnectError::Resolve(_) => {
             Notice::new(StatusCode::BAD_GATEWAY, "dns_error", "The name of the site's server has no address.")
@@ -136,7 +134,7 @@ fn connect_failed(error: &ConnectError) -> Notice {
             "proxy_internal_error",
             "weir cannot open another connection at the moment.",
         )
-        .retry_after(Some(OVERLOAD_RETRY)),
+        .retry_after(Some(retry())),
         ConnectError::TimedOut(_) => Notice::new(
             StatusCode::GATEWAY_TIMEOUT,
             "connection_timeout",

@@ -20,6 +20,7 @@ use super::forward::{self, Answer, ForwardError, Onward, Steps};
 use super::forwarded;
 use super::headers::{self, X_REQUEST_ID};
 use super::notices;
+use super::refusal::jitter::Jitter;
 use super::request_body::RequestBody;
 use super::respond::Notice;
 use super::respond::audience::Audience;
@@ -340,7 +341,12 @@ fn failed(exchange: &Exchange, error: &ForwardError) -> Stop {
         exchange.tell_engine(event);
     }
     let decision = clients_doing.map_or(RequestDecision::Failed, |(decision, _)| decision);
-    Stop { decision, notice: notices::forward_failed(error, body) }
+    // Not all at once: they were all turned away in the same moment.
+    let route = exchange.route.map(|id| exchange.live.policy.route(id));
+    let upstream = route.and_then(|route| exchange.live.upstreams.get(usize::from(route.upstream.0)));
+    let wait = || upstream.map(|upstream| upstream.retry_after(exchange.clock().now()));
+    let retry = || Jitter::random().lengthen(wait().unwrap_or_default());
+    Stop { decision, notice: notices::forward_failed(error, body, retry) }
 }
 
 fn steps(policy: &Policy, route: &Route, exchange: &Exchange) -> Steps {

@@ -48,7 +48,21 @@ struct Inside {
     queues: [BTreeMap<u64, oneshot::Sender<Answer>>; Priority::ALL.len()],
     /// The number of the next that waits.
     next: u64,
+    pace: Pace,
 }
+
+/// How fast places come free, measured while somebody asks.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    /// Since when `left` is counted.
+    since: Moment,
+    left: u32,
+    /// Of the last period.
+    per_second: Option<f64>,
+}
+
+/// A pace is that of at least this long, and of no longer than ten times that.
+const PACE_PERIOD: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug)]
 enum Places {
@@ -88,7 +102,8 @@ impl Gate {
 
     fn with(places: Places, queue: Queue) -> Self {
         let is_adaptive = AtomicBool::new(matches!(places, Places::Adaptive(_)));
-        let inside = Inside { places, queue, taken: 0, queues: Default::default(), next: 0 };
+        let inside =
+            Inside { places, queue, taken: 0, queues: Default::default(), next: 0, pace: Pace::default() };
         Gate { inside: Mutex::new(inside), is_adaptive }
     }
 
@@ -119,6 +134,7 @@ impl Gate {
     pub fn leave(&self) {
         let mut inside = self.inside.lock();
         inside.taken = inside.taken.saturating_sub(1);
+        inside.pace.left = inside.pace.left.saturating_add(1);
         inside.let_in();
     }
 
@@ -145,6 +161,16 @@ impl Gate {
         Busy { in_flight: inside.taken, capacity }
     }
 
+    /// When all who wait now will have been let in, at the pace at which places came free lately; no later than the
+    /// last of them gives up. `None` until somebody has asked for a second.
+    pub fn drained_in(&self, now: Moment) -> Option<Duration> {
+        let mut inside = self.inside.lock();
+        let per_second = inside.pace.at(now).filter(|pace| *pace > 0.0)?;
+        let waiting = u32::try_from(inside.waiting()).unwrap_or(u32::MAX);
+        let seconds = f64::from(waiting.saturating_add(1)) / per_second;
+        Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX).min(inside.queue.timeout))
+    }
+
     pub fn waiting(&self) -> u32 {
         u32::try_from(self.inside.lock().waiting()).unwrap_or(u32::MAX)
     }
@@ -169,6 +195,19 @@ impl Gate {
         inside.next += 1;
         inside.queues[priority as usize].insert(number, tell);
         Ok(Some(Turn { gate: self, priority, number, patience: inside.queue.timeout, answer }))
+    }
+}
+
+impl Pace {
+    fn at(&mut self, now: Moment) -> Option<f64> {
+        let passed = now.since(self.since);
+        if passed >= PACE_PERIOD {
+            // What was counted over a long calm says nothing of now.
+            let lately = passed <= 10 * PACE_PERIOD;
+            let per_second = lately.then(|| f64::from(self.left) / passed.as_secs_f64());
+            *self = Pace { since: now, left: 0, per_second };
+        }
+        self.per_second
     }
 }
 
@@ -350,6 +389,28 @@ mod tests {
         let more = of(2, Some(&fewer));
         assert_eq!(waiting.await, Ok(()));
         assert_eq!(more.busy(), Busy { in_flight: 2, capacity: 2 });
+    }
+
+    /// Promise: who is turned away is told when the queue will have been let in, at the pace of the last seconds: with two
+    /// leaving in a second and three waiting, the fourth would have its turn after two seconds.
+    #[tokio::test(start_paused = true)]
+    async fn a_full_queue_says_when_it_will_be_empty() {
+        let gate = gate(1, 9);
+        let at = |ms: u64| Moment::from_nanos(ms * 1_000_000);
+        gate.enter(Normal).await.unwrap();
+        assert_eq!(gate.drained_in(at(60_000)), None, "nobody asked before");
+        for _ in 0..2 {
+            gate.leave();
+            gate.enter(Normal).await.unwrap();
+        }
+        let mut waiting = (0..3).map(|_| Box::pin(gate.enter(Normal))).collect::<Vec<_>>();
+        for mut one in &mut waiting {
+            wait!(one);
+        }
+        // The last of them gives up after a second.
+        assert_eq!(gate.drained_in(at(61_000)), Some(Duration::from_secs(1)));
+        gate.change(Places::Fixed(1), Queue { length_max: 9, timeout: Duration::from_secs(60) });
+        assert_eq!(gate.drained_in(at(61_000)), Some(Duration::from_secs(2)));
     }
 
     /// Promise: a capacity that finds itself lets those in who wait when it has grown.

@@ -1,6 +1,7 @@
 //! What is known of one server's health: failures seen in passing, and the answers to active checks.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::policy::{Ejection, HealthCheck};
 use crate::time::Moment;
@@ -27,6 +28,12 @@ impl Health {
 
     pub fn is_ejected(&self, now: Moment) -> bool {
         self.ejected_until.load(Ordering::Relaxed) > now.as_nanos()
+    }
+
+    /// When it is tried again, if it is left alone for its failures.
+    pub fn back_in(&self, now: Moment) -> Option<Duration> {
+        let until = Moment::from_nanos(self.ejected_until.load(Ordering::Relaxed));
+        (self.passes_checks() && until > now).then(|| until.since(now))
     }
 
     pub fn is_healthy(&self, now: Moment) -> bool {
@@ -86,7 +93,6 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
-    use std::time::Duration;
 
     use super::*;
 

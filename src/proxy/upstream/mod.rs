@@ -96,6 +96,19 @@ impl Upstream {
             + self.servers.iter().map(|s| s.gate.waiting()).sum::<u32>()
     }
 
+    /// When to come back, for whom there is no place or no server: once the queue will have been let in, or the first
+    /// server is tried again. An estimate, of a second at least.
+    pub fn retry_after(&self, now: Moment) -> Duration {
+        const LEAST: Duration = Duration::from_secs(1);
+        let wait = if self.has_healthy_server(now) {
+            let gates = self.capacity.iter().chain(self.servers.iter().map(|server| &server.gate));
+            gates.filter_map(|gate| gate.drained_in(now)).max()
+        } else {
+            self.servers.iter().filter_map(|server| server.health.back_in(now)).min()
+        };
+        wait.unwrap_or(LEAST).max(LEAST)
+    }
+
     /// How busy it is against its capacity; `None` if that is not known.
     pub fn busy(&self) -> Option<Busy> {
         self.capacity.as_ref().map(|gate| gate.busy())
