@@ -139,3 +139,28 @@ fn networks_stand_for_offenders() {
         assert!(admits(&engine, &binding, &get(offender, 2 * HOUR)), "all is back");
     }
 }
+
+/// Promise 2: the same where offenders are held while their records are small, and then grow to several times that: none
+/// is forgotten with nothing to stand for it, and none gets a request more than its limit.
+#[test]
+fn offenders_that_grow_are_not_let_off() {
+    const OFFENDERS: u32 = 2000;
+    const LIMIT: u32 = 200;
+    let engine = Engine::new(1 << 20);
+    let binding = engine.bind(limits(vec![per_client("a", sliding(LIMIT.into(), HOUR))]));
+    let mut admitted = vec![0; OFFENDERS as usize];
+    let mut ask = |offender: u32, at| {
+        admitted[offender as usize] += u32::from(admits(&engine, &binding, &get(offender, at)));
+    };
+    // More than half at once, which is one entry; then one in each of a hundred parts of the window.
+    for offender in 0..OFFENDERS {
+        (0..=LIMIT / 2).for_each(|_| ask(offender, 0));
+    }
+    for part in 1..=u64::from(LIMIT / 2) {
+        (0..OFFENDERS).for_each(|offender| ask(offender, part * (HOUR / 128)));
+    }
+    let stats = engine.stats();
+    assert!(stats.bytes <= 1 << 20);
+    assert!(stats.charged_to_networks > 0 && stats.let_off == 0, "{stats:?}");
+    assert!(admitted.iter().all(|&admitted| admitted <= LIMIT), "{:?}", admitted.iter().max());
+}

@@ -163,6 +163,7 @@ impl Shard {
         let entry = self.entries.get(at);
         let bytes = ENTRY_BYTES.saturating_add(entry.record.heap_bytes());
         let (held_until, queue, kind) = (entry.record.held_until(), entry.queue, entry.principal.kind());
+        let has_grown = bytes > entry.counted;
         if bytes != entry.counted {
             self.queues.count(&mut self.entries, at, bytes);
         }
@@ -171,6 +172,14 @@ impl Shard {
             return Kept::AsLongAsItShould;
         }
         match (queue, held_until > now) {
+            // It was held when it was smaller. Another has to answer for it, as for one that comes now.
+            (QueueName::Held, true)
+                if has_grown && kind != PrincipalKind::Network && self.kept() > self.bounds.held =>
+            {
+                self.crowded = true;
+                self.let_go(at);
+                return Kept::NoRoom;
+            }
             (QueueName::Held, true) => {}
             (QueueName::Held, false) => self.let_go(at),
             (_, true) if !self.may_hold(kind, bytes, now) => {
