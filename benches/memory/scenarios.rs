@@ -20,7 +20,7 @@ use weir::time::Moment;
 use crate::policy::{gcra, get, limits, per_client, sliding};
 
 const MIB: u64 = 1 << 20;
-const GIB: u64 = 1 << 30;
+const QUARTER: u64 = 256 * MIB;
 /// In nanoseconds.
 const HOUR: u64 = 3600 * 1_000_000_000;
 
@@ -55,24 +55,28 @@ const SCENARIOS: &[Scenario] = &[
         });
         4 * 30_000_000
     }),
-    ("100,000 clients: 1 request", GIB, |state| state.fill(vec![sliding(100, HOUR)], 1)),
-    ("… 40 requests of 100", GIB, |state| state.fill(vec![sliding(100, HOUR)], 40)),
-    ("… 100 requests of 100", GIB, |state| state.fill(vec![sliding(100, HOUR)], 100)),
-    ("… 1,000 requests of 1,000", GIB, |state| state.fill(vec![sliding(1000, HOUR)], 1000)),
-    ("… 1 request under GCRA", GIB, |state| state.fill(vec![gcra(100, HOUR, 50)], 1)),
-    ("… 1 request under a month's quota", GIB, |state| {
+    ("100,000 clients: 1 request", QUARTER, |state| state.fill(vec![sliding(100, HOUR)], 1)),
+    ("… 40 requests of 100", QUARTER, |state| state.fill(vec![sliding(100, HOUR)], 40)),
+    ("… 100 requests of 100", QUARTER, |state| state.fill(vec![sliding(100, HOUR)], 100)),
+    ("… 128 requests of 1,000, one in each part", QUARTER, |state| {
+        state.fill(vec![sliding(1000, HOUR)], 128)
+    }),
+    ("… 1 request under GCRA", QUARTER, |state| state.fill(vec![gcra(100, HOUR, 50)], 1)),
+    ("… 1 request under a month's quota", QUARTER, |state| {
         let units = NonZeroU64::new(1000).expect("not zero");
         state.fill(vec![Bound::Quota { units, period: Period::Month }], 1)
     }),
-    ("… 1 request under ten windows", GIB, |state| {
+    ("… 1 request under ten windows", QUARTER, |state| {
         state.fill((1..=10).map(|n| sliding(100 * n, HOUR)).collect(), 1)
     }),
-    ("… 1 answer under a rate of bytes", GIB, |state| state.answers(1)),
-    ("… 1,000 answers under a rate of bytes", GIB, |state| state.answers(1000)),
+    ("… 1 answer under a rate of bytes", QUARTER, |state| state.answers(1)),
+    ("… 128 answers under a rate of bytes", QUARTER, |state| state.answers(128)),
 ];
 
+type Peer = (&'static str, fn(&Governor) -> u64);
+
 /// The same of governor.
-const PEERS: &[(&str, fn(&Governor) -> u64)] = &[
+const PEERS: &[Peer] = &[
     ("governor: 10,000,000 keys", |governor| governor.meet(10_000_000)),
     ("governor: … each met again", |governor| {
         governor.meet(10_000_000);
@@ -114,7 +118,7 @@ fn run((name, memory_bytes, play): Scenario) {
     );
 }
 
-fn run_peer((name, play): (&str, fn(&Governor) -> u64)) {
+fn run_peer((name, play): Peer) {
     let governor = Governor::new();
     let (taken, nanos) = measured(|| play(&governor));
     let keys = governor.0.len() as u64;
