@@ -193,14 +193,14 @@ impl State {
     /// A hundred thousand clients that ask so often, evenly over an hour.
     fn fill(&self, bounds: Vec<Bound>, requests: u64) -> u64 {
         let named = bounds.into_iter().zip(0..).map(|(bound, n)| per_client(&n.to_string(), bound));
-        self.ask(named.collect(), requests, |_, _| ())
+        self.ask(named.collect(), requests, |_, _, _| ())
     }
 
     /// The same, with answers of a megabyte.
     fn answers(&self, requests: u64) -> u64 {
         let mut limit = per_client("bytes", sliding(10_000_000_000, HOUR));
         limit.cost = Cost::ResponseBytes;
-        self.ask(vec![limit], requests, |ticket, at| {
+        self.ask(vec![limit], requests, |binding, ticket, at| {
             let outcome = Outcome {
                 at,
                 origin: Origin::App,
@@ -209,17 +209,17 @@ impl State {
                 response_bytes: 1_000_000,
                 upstream_time: Duration::ZERO,
             };
-            self.engine.observe(ticket, &outcome);
+            self.engine.observe(binding, ticket, &outcome);
         })
     }
 
-    fn ask(&self, asked: Vec<Limit>, requests: u64, end: impl Fn(Ticket, Moment)) -> u64 {
+    fn ask(&self, asked: Vec<Limit>, requests: u64, end: impl Fn(&Binding, Ticket, Moment)) -> u64 {
         const CLIENTS: u32 = 100_000;
         let binding = self.engine.bind(limits(asked));
         for request in 0..requests {
             for client in 0..CLIENTS {
                 let facts = get(client, request * (HOUR / requests));
-                end(self.engine.admit(&binding, &facts).1, facts.at);
+                end(&binding, self.engine.admit(&binding, &facts).1, facts.at);
             }
         }
         u64::from(CLIENTS) * requests

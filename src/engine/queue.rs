@@ -32,7 +32,7 @@ impl Engine {
     ) -> SmallVec<[(LimitId, Principal); 2]> {
         let policy = binding.policy();
         let mode = self.switch.mode(facts.at).unwrap_or(policy.enforcement.mode);
-        if mode != Mode::Enforce || binding.never_refuses(facts) {
+        if mode != Mode::Enforce || binding.never_refuses(facts.address, facts.who) {
             return SmallVec::new();
         }
         let delays = |limit: &&BoundLimit| {
