@@ -103,3 +103,37 @@ fn what_is_wrong_is_said() {
         .expect("weir runs");
     assert_eq!(wrong.status.code(), Some(2));
 }
+
+/// Promise: nothing that is well-formed is lost beside what is not: garbage, lines of 100 KB, a clock that jumps ten
+/// years ahead and back, and lines out of order are read to the end.
+#[test]
+fn hostile_logs_are_read_to_the_end() {
+    let mut log: Vec<u8> = vec![0, 0xff, b'\n', b'"', b'\n'];
+    log.extend(line("192.0.2.1", 5, &format!("/{}", "a".repeat(100_000)), 200).bytes());
+    log.extend([b'['; 100_000]);
+    log.push(b'\n');
+    log.extend(line("192.0.2.1", 6, "/", 200).replace("2026", "2036").bytes());
+    log.extend(line("192.0.2.1", 3, "/", 200).bytes());
+    log.extend(line("192.0.2.1", 4, "/", 200).replace("2026", "1971").bytes());
+    log.extend(br#"{"time":"x"}"#);
+    let output = replay(&["--json", "-"], &log);
+    assert_eq!(output.status.code(), Some(0));
+    let summary = &lines(&output).pop().expect("a summary")["summary"];
+    assert_eq!((&summary["requests"], &summary["malformed"]), (&4.into(), &4.into()));
+}
+
+/// Promise: names in a JSON log can be said, what is limited is told once for each client with its clause, and a name
+/// that there is not is an error of usage.
+#[test]
+fn fields_are_named() {
+    let line = r#"{"at":1795514400,"ip":"192.0.2.7","url":"/","code":200}"#.to_owned() + "\n";
+    let fields = ["--json", "--fields", "time=at,target=url,status=code", "-"];
+    let told = lines(&replay(&fields, line.repeat(15).as_bytes()));
+    let limits: Vec<&Value> = told.iter().filter(|line| line["limit"] == "per-client").collect();
+    assert_eq!(limits.len(), 1);
+    let limit = (&limits[0]["client"], &limits[0]["n"], &limits[0]["verdict"], &limits[0]["clause"]);
+    assert_eq!(limit, (&"192.0.2.7".into(), &11.into(), &"ok".into(), &"load".into()));
+    let wrong = replay(&["--fields", "stauts=code", "-"], b"");
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("stauts"));
+}

@@ -23,7 +23,7 @@ use std::time::Duration;
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::detect::{MethodClass, Request, Sight};
-use crate::engine::{Arrival, Binding, Engine, FindingEvent, FindingEvents, Ticket};
+use crate::engine::{Arrival, Binding, Engine, FindingEvents, Ticket};
 use crate::facts::{Client, Facts, Origin, Outcome, Who};
 use crate::finding::RequestId;
 use crate::policy::{Policy, path};
@@ -56,11 +56,6 @@ pub struct Judgement {
 impl Judgement {
     pub const fn is_refused(&self) -> bool {
         matches!(self.verdict, Verdict::Refuse(_) | Verdict::Convict(_))
-    }
-
-    /// Whether it brought a finding about.
-    pub fn has_found(&self) -> bool {
-        self.events.iter().any(|event| matches!(event, FindingEvent::Opened(_)))
     }
 }
 

@@ -1,12 +1,14 @@
 //! What a replay adds up to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::{Entry, Judgement};
 use crate::clause::Behaviour;
 use crate::engine::{Case, FindingEvent};
 use crate::facts::Client;
+use crate::policy::LimitId;
+use crate::remedy::Verdict;
 
 /// Who would have been limited or found, and what share of ordinary traffic that is.
 #[derive(Debug, Default)]
@@ -17,30 +19,42 @@ pub struct Report {
     pub last_unix_ms: u64,
     clients: HashMap<IpAddr, ClientTally>,
     found: HashMap<Behaviour, u64>,
+    limited: HashSet<(IpAddr, LimitId)>,
 }
 
 /// One client.
 #[derive(Clone, Copy, Debug, Default)]
 struct ClientTally {
     requests: u32,
+    /// By a limit.
     refused: u32,
+    /// For a finding.
+    convicted: u32,
     is_found: bool,
 }
 
 impl Report {
-    pub fn note(&mut self, entry: &Entry<'_>, judgement: &Judgement) {
+    /// Adds a request. The limit that refused it, if that is the first time that it refuses this client.
+    pub fn note(&mut self, entry: &Entry<'_>, judgement: &Judgement) -> Option<LimitId> {
         self.requests += 1;
         self.first_unix_ms = Some(self.first_unix_ms.map_or(entry.unix_ms, |first| first.min(entry.unix_ms)));
         self.last_unix_ms = self.last_unix_ms.max(entry.unix_ms);
         let client = self.clients.entry(entry.client).or_default();
         client.requests = client.requests.saturating_add(1);
-        client.refused = client.refused.saturating_add(u32::from(judgement.is_refused()));
+        let (refused_by, is_convicted) = match judgement.verdict {
+            Verdict::Refuse(refusal) => (Some(refusal.limit), false),
+            Verdict::Convict(_) => (None, true),
+            Verdict::Forward | Verdict::Delay(_) => (None, false),
+        };
+        client.refused = client.refused.saturating_add(u32::from(refused_by.is_some()));
+        client.convicted = client.convicted.saturating_add(u32::from(is_convicted));
         for event in &judgement.events {
             if let FindingEvent::Opened(case) = event {
                 *self.found.entry(case.finding.behaviour).or_default() += 1;
                 self.clients.entry(client_of(case, entry)).or_default().is_found = true;
             }
         }
+        refused_by.filter(|limit| self.limited.insert((entry.client, *limit)))
     }
 
     /// Requests so far of a client.
@@ -64,15 +78,17 @@ impl Report {
         findings
     }
 
-    /// Requests that limits would have refused: of all, of clients that no detector found, and so many of these.
+    /// Requests that would have been refused: of all, of clients that no detector found, and so many of these.
     pub fn refused(&self) -> Refused {
         let mut refused = Refused::default();
         for tally in self.clients.values() {
             refused.requests += u64::from(tally.refused);
+            refused.convicted += u64::from(tally.convicted);
             if !tally.is_found {
+                let touched = tally.refused.saturating_add(tally.convicted);
                 refused.ordinary_requests += u64::from(tally.requests);
-                refused.ordinary_refused += u64::from(tally.refused);
-                refused.ordinary_clients += u64::from(tally.refused > 0);
+                refused.ordinary_refused += u64::from(touched);
+                refused.ordinary_clients += u64::from(touched > 0);
             }
         }
         refused
@@ -86,10 +102,13 @@ pub fn client_of(case: &Case, entry: &Entry<'_>) -> IpAddr {
     other.map_or(entry.client, Client::address)
 }
 
-/// What limits would have refused.
+/// What would have been refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Refused {
+    /// By limits.
     pub requests: u64,
+    /// For findings.
+    pub convicted: u64,
     /// Of clients that no detector found.
     pub ordinary_requests: u64,
     pub ordinary_refused: u64,

@@ -16,8 +16,9 @@ use serde_json::{Map, Value, json};
 use super::{EXIT_BAD_USAGE, EXIT_FAILED, diagnostics};
 use crate::config;
 use crate::engine::{Case, FindingEvent};
+use crate::facts::PrincipalKind;
 use crate::logs::access::rfc3339;
-use crate::policy::Policy;
+use crate::policy::{LimitId, Policy};
 use crate::replay::formats::fields::Fields;
 use crate::replay::formats::{Format, LineReader};
 use crate::replay::report::client_of;
@@ -118,9 +119,13 @@ fn replay(options: &Options, policy: Policy) -> anyhow::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     logs.each(|entry| {
         let judgement = replay.judge(entry);
-        report.note(entry, &judgement);
+        let limited = report.note(entry, &judgement);
         if report.requests.is_multiple_of(1 << 14) {
             bar.set_position(progress.load(Ordering::Relaxed));
+        }
+        if let Some(limit) = limited {
+            let requests = report.requests_of(entry.client);
+            tell_limit(&mut out, options.json, replay.policy(), limit, entry, requests)?;
         }
         for event in &judgement.events {
             if let FindingEvent::Opened(case) = event {
@@ -162,6 +167,38 @@ fn bar(logs: &[PathBuf]) -> ProgressBar {
     }
 }
 
+/// The first refusal of a client by a limit, on a line of its own. No detector says anything of it.
+fn tell_limit(
+    out: &mut impl Write,
+    json: bool,
+    policy: &Policy,
+    limit: LimitId,
+    entry: &Entry<'_>,
+    requests: u32,
+) -> io::Result<()> {
+    let limit = policy.limit(limit);
+    let clause = &policy.clause(limit.clause).id;
+    if json {
+        let line = json!({
+            "client": entry.client,
+            "verdict": "ok",
+            "limit": limit.name,
+            "clause": clause,
+            "time": entry.unix_ms / 1000,
+            "n": requests,
+        });
+        return writeln!(out, "{line}");
+    }
+    writeln!(
+        out,
+        "{}  {:<15}  {:<8}  {:<18}         after {requests} requests",
+        time_text(entry.unix_ms),
+        entry.client.to_string(),
+        "limit",
+        limit.name
+    )
+}
+
 /// One finding, on a line of its own.
 fn tell(
     out: &mut impl Write,
@@ -182,6 +219,8 @@ fn tell(
             "detector": finding.behaviour.name(),
             "rule": finding.rule,
             "clause": **clause,
+            "principal": finding.principal.kind().name(),
+            "account": entry.account.filter(|_| finding.principal.kind() == PrincipalKind::Account),
             "confidence": (finding.confidence * 100.0).round() / 100.0,
             "time": entry.unix_ms / 1000,
             "n": requests,
@@ -219,6 +258,7 @@ fn summary(out: &mut impl Write, json: bool, policy: &Policy, report: &Report) -
                 "findings": by_behaviour,
                 "limits": policy.limits.iter().map(|limit| &limit.name).collect::<Vec<_>>(),
                 "refused_requests": refused.requests,
+                "convicted_requests": refused.convicted,
                 "ordinary_requests_refused_percent": ordinary,
                 "ordinary_clients_refused": refused.ordinary_clients,
             },
@@ -245,6 +285,7 @@ fn summary(out: &mut impl Write, json: bool, policy: &Policy, report: &Report) -
         if list.is_empty() { "nothing".to_owned() } else { list.join(", ") }
     )?;
     writeln!(out, "over a limit    {} requests", refused.requests)?;
+    writeln!(out, "for findings    {} requests refused", refused.convicted)?;
     writeln!(
         out,
         "ordinary        {ordinary:.2} % of the requests of clients that no detector found would have been refused, of {} clients",
