@@ -34,6 +34,7 @@ fn record(route: &Arc<str>) -> AccessRecord {
         decision: RequestDecision::Forwarded,
         account: None,
         limit: None,
+        detector: None,
         route: Some(Arc::clone(route)),
         server: Some(Arc::clone(route)),
         total: Duration::from_micros(12_345),

@@ -8,7 +8,7 @@
 //! | 1 mechanisms | [`limit`], [`window`], [`detect`] | pure, bounded; `now` is an argument |
 //! | 2 policy | [`config`] (what was written) → [`policy`] (what can run) | every error at once, with file and line |
 //! | 3 engine | [`engine`] | four doors; no I/O, no clock, no log, no metric |
-//! | 4 drivers | [`replay`], `proxy`, `identity`, `store`, `admin`, `logs`, `metrics`, `clock` | sockets, files, time |
+//! | 4 drivers | [`replay`], `proxy`, `identity`, `store`, `findings`, `admin`, `logs`, `metrics`, `clock` | sockets, files, time |
 //! | 5 edge | `cli` | one file per sub-command |
 //!
 //! Layers 0 to 3 build without the `proxy` feature, and so without tokio or hyper. ARCHITECTURE.md has the
@@ -39,6 +39,8 @@ pub mod admin;
 pub mod cli;
 #[cfg(feature = "proxy")]
 pub mod clock;
+#[cfg(feature = "proxy")]
+pub mod findings;
 #[cfg(feature = "proxy")]
 pub mod identity;
 #[cfg(feature = "proxy")]

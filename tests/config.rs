@@ -143,12 +143,12 @@ fn the_least_gets_the_defaults() {
 fn what_has_no_effect_is_named() {
     let mut text =
         format!("{MINIMAL}[[limits]]\nname = \"shape\"\nkey = [\"fingerprint\"]\nrate = \"1/s\"\n");
-    text.push_str("[detectors.crawl]\n[detectors.probe]\nmode = \"off\"\n[standing]\n");
+    text.push_str("[detectors.crawl]\n[detectors.spam]\n[detectors.surf]\nmode = \"off\"\n[detectors.load]\n[standing]\n");
     let Policy { limits: upheld, without_effect, .. } = load_text(&text).policy;
     assert_eq!(upheld.iter().map(|l| l.name.as_str()).collect::<Vec<_>>(), ["per-client"]);
     let mut parts: Vec<&str> = without_effect.iter().map(|part| part.part.as_str()).collect();
     parts.sort_unstable();
-    assert_eq!(parts, ["detectors.crawl", "limits.shape", "standing"]);
+    assert_eq!(parts, ["detectors.load", "detectors.spam", "limits.shape", "standing"]);
 }
 
 /// Promise: what was written is what runs: bounds, keys and matches.

@@ -36,12 +36,21 @@ fn a_short_demo_tells_visitors_apart() {
     };
     assert!(clauses("crawler").iter().all(|clause| *clause == "crawl"), "{summary}");
     assert!(clauses("flood").iter().all(|clause| *clause == "load"), "{summary}");
-    // The run is shorter than the windows: thirty articles and the site map, a hundred requests of the flood.
+    // The run is shorter than the windows: thirty articles and the five pages before them, a hundred requests of the flood.
     let crawler = visitor("crawler");
-    assert_eq!(count(crawler, "admitted"), count(crawler, "requests").min(30 + 1), "{crawler}");
+    assert_eq!(count(crawler, "admitted"), count(crawler, "requests").min(30 + 5), "{crawler}");
     let flood = visitor("flood");
     assert!(count(flood, "admitted") <= 100, "{flood}");
     assert!(!summary["metrics"].as_array().expect("metrics").is_empty());
+    let findings = summary["findings"].as_array().expect("findings");
+    for (visitor, detector) in [("crawler", "crawl"), ("flood", "flood")] {
+        let found = findings.iter().find(|it| it["visitor"] == visitor && it["detector"] == detector);
+        assert_eq!(
+            found.map(|it| &it["mode"]),
+            Some(&"shadow".into()),
+            "{detector} of {visitor}: {findings:?}"
+        );
+    }
 }
 
 /// Promise: away from a terminal the demo prints lines, without any escape sequence.

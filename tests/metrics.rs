@@ -11,13 +11,15 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use http::StatusCode;
-use weir::engine::{AccountLoad, Busy, Resource, StateStats, UpstreamReport, Utilisation};
+use weir::clause::{Behaviour, Clause};
+use weir::engine::{AccountLoad, Busy, Resource, StateStats, UpstreamReport, Utilisation, WatchStats};
 use weir::metrics::definitions::ALL;
 use weir::metrics::{
     LoadSnapshot, Metrics, PolicyMetrics, QueueRejection, RequestDecision, Timeout, UpstreamSnapshot,
 };
+use weir::policy::conduct::{Answer, Detector};
 use weir::policy::load::{LoadWindow, Unreasonable};
-use weir::policy::{LimitId, Over, Policy, Priority, RouteId, UpstreamId};
+use weir::policy::{ClauseId, Exempt, LimitId, Over, Policy, Priority, RouteId, UpstreamId};
 use weir::remedy::{LimitCheck, Mode};
 use weir::time::WallTime;
 
@@ -27,7 +29,23 @@ const ROUTE: Option<RouteId> = Some(RouteId(0));
 fn policy(routes: &[&str]) -> Policy {
     let mut policy = policies::policy(vec![policies::per_client("per-client", policies::sliding(5, 1))]);
     policy.routes = routes.iter().map(|path| policies::route(path, 1)).collect();
+    let text = String::new();
+    policy.clauses = vec![Clause { id: "crawl".to_owned(), title: text.clone(), text, forbids: Vec::new() }];
+    policy.conduct.detectors = vec![detector(Behaviour::Crawl)];
     policy
+}
+
+fn detector(behaviour: Behaviour) -> Detector {
+    Detector {
+        behaviour,
+        clause: ClauseId(0),
+        mode: Mode::Shadow,
+        confidence: 0.8,
+        answer: Answer::default(),
+        lasts: Duration::from_secs(60),
+        exempt: Exempt::default(),
+        thresholds: Box::default(),
+    }
 }
 
 fn forwarded(metrics: &PolicyMetrics, route: u16) {
@@ -261,6 +279,35 @@ fn load() -> LoadSnapshot {
             when_utilisation_permille: 700,
         }),
     }
+}
+
+/// Promise: findings are counted by detector, clause and mode from a zero on, and go on over a reload; a detector that is
+/// gone has no series. Of those that are open, as many are told as there are.
+#[test]
+fn findings_are_counted() {
+    let (metrics, mut policy) = (Metrics::new(), policy(&["/a"]));
+    let total = |detector: &str, mode: &str| {
+        format!(r#"weir_findings_total{{detector="{detector}",clause="crawl",mode="{mode}"}}"#)
+    };
+    let bound = metrics.bind(&policy);
+    assert_value(&metrics, &total("crawl", "enforce"), 0.0);
+    bound.finding(Behaviour::Crawl, Mode::Shadow);
+    bound.finding_refusal(Behaviour::Crawl);
+    bound.finding(Behaviour::Flood, Mode::Shadow);
+    let stats = WatchStats { findings_displaced: 5, ..WatchStats::default() };
+    metrics.set_watch(vec![(Behaviour::Flood, 3), (Behaviour::Crawl, 2)], stats);
+    assert_value(&metrics, &total("crawl", "shadow"), 1.0);
+    assert_value(&metrics, r#"weir_finding_refusals_total{detector="crawl"}"#, 1.0);
+    assert_value(&metrics, r#"weir_findings_open{detector="crawl"}"#, 2.0);
+    assert_value(&metrics, "weir_findings_displaced_total", 5.0);
+    policy.conduct.detectors.push(detector(Behaviour::Flood));
+    metrics.bind(&policy).finding(Behaviour::Crawl, Mode::Enforce);
+    assert_value(&metrics, &total("crawl", "shadow"), 1.0);
+    assert_value(&metrics, &total("crawl", "enforce"), 1.0);
+    policy.conduct.detectors.remove(0);
+    metrics.bind(&policy);
+    assert_eq!(value(&metrics, &total("crawl", "shadow")), None);
+    assert_value(&metrics, r#"weir_findings_open{detector="flood"}"#, 3.0);
 }
 
 /// Promise: shares are fractions, beside the threshold that they are held against.

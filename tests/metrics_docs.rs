@@ -71,6 +71,8 @@ fn labels_are_bounded_by_the_configuration() {
         "resource",
         "window",
         "third_party",
+        "detector",
+        "clause",
         // Of load alone, and at most [load] top of them for each upstream, resource and window.
         "account",
     ];

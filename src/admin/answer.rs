@@ -1,13 +1,21 @@
 //! Responses of the admin listener.
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Response, StatusCode};
-use http_body_util::Full;
+use http_body::Body;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
+
+/// An extension of answers that go on until somebody ends them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Endless;
 
 pub(super) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 pub(super) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -52,7 +60,25 @@ pub(super) fn method_not_allowed(allowed: &'static str) -> Answer {
 }
 
 fn with_status(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    with_body(status, content_type, Full::new(body.into()).boxed_unsync())
+}
+
+/// An answer that goes on until its body ends.
+pub(super) fn endless(
+    content_type: HeaderValue,
+    body: impl Body<Data = Bytes, Error = Infallible> + Send + 'static,
+) -> Answer {
+    let mut answer = with_body(StatusCode::OK, content_type, body.boxed_unsync());
+    answer.extensions_mut().insert(Endless);
+    answer
+}
+
+fn with_body(
+    status: StatusCode,
+    content_type: HeaderValue,
+    body: UnsyncBoxBody<Bytes, Infallible>,
+) -> Answer {
+    let mut answer = Response::new(body);
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);

@@ -6,7 +6,7 @@ use http::Method;
 
 use super::answer::{self, Answer};
 use super::asked::Asked;
-use super::{Admin, config, decisions, explain, guard, health, index, metrics, mode};
+use super::{Admin, config, decisions, explain, findings, guard, health, index, metrics, mode};
 
 type Answers = fn(&Arc<Admin>, &Asked) -> Answer;
 
@@ -24,7 +24,7 @@ const fn endpoint(path: &'static str, about: &'static str, get: Answers) -> Endp
     Endpoint { path, about, get, post: None }
 }
 
-pub(super) const ENDPOINTS: [Endpoint; 8] = [
+pub(super) const ENDPOINTS: [Endpoint; 10] = [
     endpoint("/", "This page", index::page),
     endpoint("/metrics", "Counters for Prometheus", metrics::scrape),
     endpoint("/healthz", "200 while the process can answer at all", health::alive),
@@ -44,6 +44,16 @@ pub(super) const ENDPOINTS: [Endpoint; 8] = [
         "What was refused lately: ?limit=NUMBER, or one by its request id, /api/v1/decisions/ID",
         decisions::latest,
     ),
+    endpoint(
+        findings::PATH,
+        "What was found, and what is open: ?detector=NAME, clause, principal, open, limit; or one, /api/v1/findings/ID",
+        findings::latest,
+    ),
+    endpoint(
+        findings::STREAM_PATH,
+        "Findings as they are opened, sanctioned and closed (server-sent events): ?detector=NAME, clause, principal",
+        findings::follow,
+    ),
     Endpoint {
         path: "/api/v1/mode",
         about: "The mode in force, and who set it; a POST sets it",
@@ -52,14 +62,18 @@ pub(super) const ENDPOINTS: [Endpoint; 8] = [
     },
 ];
 
-/// One refusal, by the request id that ends the path.
-const DECISION: Endpoint = endpoint(decisions::PATH, "One refusal", decisions::of_request);
+/// One refusal, by the request id that ends the path; one finding, by its id.
+const OF_ONE: [Endpoint; 2] = [
+    endpoint(decisions::PATH, "One refusal", decisions::of_request),
+    endpoint(findings::PATH, "One finding", findings::one),
+];
 
 pub(super) fn route(admin: &Arc<Admin>, asked: &Asked) -> Answer {
-    let is_decision =
-        asked.path.strip_prefix(decisions::PATH).is_some_and(|rest| rest.len() > 1 && rest.starts_with('/'));
-    let listed = || ENDPOINTS.iter().find(|endpoint| endpoint.path == asked.path).copied();
-    let Some(endpoint) = listed().or(is_decision.then_some(DECISION)) else {
+    let listed = ENDPOINTS.iter().find(|endpoint| endpoint.path == asked.path);
+    let is_below = |endpoint: &&Endpoint| {
+        asked.path.strip_prefix(endpoint.path).is_some_and(|rest| rest.len() > 1 && rest.starts_with('/'))
+    };
+    let Some(endpoint) = listed.or_else(|| OF_ONE.iter().find(is_below)) else {
         return answer::not_found(&asked.path);
     };
     if endpoint.path.starts_with("/api/")

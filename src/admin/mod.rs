@@ -9,6 +9,7 @@ mod config;
 mod decisions;
 mod endpoints;
 mod explain;
+mod findings;
 mod guard;
 mod health;
 mod index;
@@ -18,6 +19,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+pub use self::findings::{FindingsReport, Followers};
 pub use self::mode::{ModeReport, ModeRequest, ModeSwitch};
 pub use self::server::serve;
 use http::HeaderMap;
@@ -28,6 +30,7 @@ use crate::clock::Clock;
 use crate::engine::recent::RecentRefusals;
 use crate::engine::{Binding, Engine};
 use crate::facts::Who;
+use crate::findings::Book;
 use crate::metrics::Metrics;
 
 /// Everyone behind a request with such headers; `None` where they hold too many credentials.
@@ -42,6 +45,8 @@ pub struct Admin {
     pub binding: Box<dyn Fn() -> Arc<Binding> + Send + Sync>,
     pub identify: Box<Identify>,
     pub refusals: Arc<RecentRefusals>,
+    pub findings: Arc<Book>,
+    pub followers: Followers,
     pub switch: ModeSwitch,
     pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
 }

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::answer::Endless;
 use super::asked::Asked;
 use super::{Admin, answer, endpoints};
 
@@ -76,13 +78,17 @@ async fn accept(
 }
 
 async fn answer(stream: TcpStream, from: IpAddr, admin: &Arc<Admin>) {
-    let service = service_fn(|request: Request<Incoming>| async move {
+    // Whether what is being answered ends by itself.
+    let endless = AtomicBool::new(false);
+    let service = service_fn(|request: Request<Incoming>| async {
         let too_large = || {
             let detail = format!("A body holds at most {BODY_BYTES_MAX} bytes, and arrives in time.");
             answer::problem(StatusCode::PAYLOAD_TOO_LARGE, &detail, &[])
         };
         let asked = read(request, from).await;
-        Ok::<_, Infallible>(asked.map_or_else(too_large, |asked| endpoints::route(admin, &asked)))
+        let answer = asked.map_or_else(too_large, |asked| endpoints::route(admin, &asked));
+        endless.store(answer.extensions().get::<Endless>().is_some(), Ordering::Relaxed);
+        Ok::<_, Infallible>(answer)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -93,7 +99,11 @@ async fn answer(stream: TcpStream, from: IpAddr, admin: &Arc<Admin>) {
         ended = &mut connection => ended,
         () = tokio::time::sleep(CONNECTION_AGE_MAX) => {
             connection.as_mut().graceful_shutdown();
-            tokio::time::timeout(LAST_RESPONSE_MAX, connection).await.unwrap_or(Ok(()))
+            if endless.load(Ordering::Relaxed) {
+                connection.await
+            } else {
+                tokio::time::timeout(LAST_RESPONSE_MAX, connection).await.unwrap_or(Ok(()))
+            }
         }
     };
     if let Err(error) = ended {

@@ -9,7 +9,7 @@ use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::asked::Asked;
-use super::{Admin, ModeSwitch, Readiness};
+use super::{Admin, Followers, ModeSwitch, Readiness};
 use crate::clock::Clock;
 use crate::config;
 use crate::engine::Engine;
@@ -28,6 +28,8 @@ pub(super) fn admin(reasons: Vec<String>) -> Admin {
         binding: Box::new(move || Arc::clone(&binding)),
         identify: Box::new(|_| Some(Who::default())),
         refusals: Arc::default(),
+        findings: Arc::default(),
+        followers: Followers::default(),
         switch: ModeSwitch::default(),
         readiness: Box::new(move || Readiness::unless(reasons.clone())),
     }

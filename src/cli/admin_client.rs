@@ -1,4 +1,4 @@
-//! Asking the admin listener of a running weir, for `weir explain` and `weir mode`.
+//! Asking the admin listener of a running weir, for `weir explain`, `weir findings` and `weir mode`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
@@ -7,8 +7,9 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
-use http::{Request, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
@@ -55,6 +56,35 @@ impl AdminClient {
         self.ask("POST", target, Bytes::from(body.to_string()))
     }
 
+    /// Hands over a stream piece by piece, from after the event `seen`, until it ends or `take` fails.
+    pub(super) fn follow(
+        self,
+        target: &str,
+        seen: &str,
+        mut take: impl FnMut(&[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let request = self.request("GET", target).header("last-event-id", seen);
+            let answer = tokio::time::timeout(PATIENCE, self.send(request.body(Full::default())?)).await;
+            let answer =
+                answer.with_context(|| format!("the admin listener at {} does not answer", self.address))?;
+            let mut answer =
+                answer.with_context(|| format!("cannot ask the admin listener at {}", self.address))?;
+            if !answer.status().is_success() {
+                let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+                bail!("{}", detail_of(&body.map_err(|error| anyhow::anyhow!(error))?.to_bytes()));
+            }
+            while let Some(frame) = answer.frame().await {
+                let Ok(frame) = frame else { break };
+                if let Some(data) = frame.data_ref() {
+                    take(data)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn ask<T: DeserializeOwned>(self, method: &str, target: &str, body: Bytes) -> anyhow::Result<T> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let answer = runtime
@@ -65,24 +95,36 @@ impl AdminClient {
         if status.is_success() {
             return serde_json::from_slice(&body).context("the admin listener answered something else");
         }
-        let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
-        bail!("{}", problem["detail"].as_str().unwrap_or(status.as_str()))
+        bail!("{}", detail_of(&body))
     }
 
     async fn exchange(self, method: &str, target: &str, body: Bytes) -> anyhow::Result<(StatusCode, Bytes)> {
-        let stream = tokio::net::TcpStream::connect(self.address).await?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        let request = Request::builder()
+        let request = self.request(method, target).body(Full::new(body))?;
+        let (parts, body) = self.send(request).await?.into_parts();
+        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+        Ok((parts.status, body.map_err(|error| anyhow::anyhow!(error))?.to_bytes()))
+    }
+
+    fn request(self, method: &str, target: &str) -> http::request::Builder {
+        Request::builder()
             .method(method)
             .uri(target)
             .header(HOST, self.address.to_string())
             .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(body))?;
-        let (parts, body) = sender.send_request(request).await?.into_parts();
-        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
-        Ok((parts.status, body.map_err(|error| anyhow::anyhow!(error))?.to_bytes()))
     }
+
+    async fn send(self, request: Request<Full<Bytes>>) -> anyhow::Result<Response<Incoming>> {
+        let stream = tokio::net::TcpStream::connect(self.address).await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(sender.send_request(request).await?)
+    }
+}
+
+/// What a problem document says.
+fn detail_of(body: &[u8]) -> String {
+    let problem: Value = serde_json::from_slice(body).unwrap_or_default();
+    problem["detail"].as_str().unwrap_or("it answered with an error").to_owned()
 }
 
 fn of_config(config: &Path) -> anyhow::Result<SocketAddr> {

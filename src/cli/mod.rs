@@ -6,6 +6,7 @@ pub mod check;
 pub mod demo;
 pub mod diagnostics;
 pub mod explain;
+pub mod findings;
 pub mod mode;
 pub mod reload;
 pub mod replay;
@@ -34,6 +35,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args.file),
         Command::Check(args) => check::run(&args.file, args.json),
         Command::Explain(options) => explain::run(&options),
+        Command::Findings(options) => findings::run(&options),
         Command::Mode(options) => mode::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Replay(options) => replay::run(&options),
@@ -77,6 +79,9 @@ enum Command {
     /// Say which limits a request meets, whose numbers they have and why; or why one was refused
     #[command(after_help = explain::AFTER_HELP)]
     Explain(explain::Options),
+    /// Show what a running weir found: who does what, how sure it is, and what follows
+    #[command(after_help = findings::AFTER_HELP)]
+    Findings(findings::Options),
     /// Show or set the mode of a running weir: enforce, shadow or off
     #[command(after_help = mode::AFTER_HELP)]
     Mode(mode::Options),

@@ -121,6 +121,7 @@ fn fixed_parts(in_force: &Policy, read: &Policy) -> Vec<&'static str> {
         ("[listen]", in_force.listen != read.listen),
         ("[state]", in_force.state != read.state),
         ("[log]", in_force.log != read.log),
+        ("[detection] memory_share", in_force.conduct.memory_permille != read.conduct.memory_permille),
     ];
     fixed.into_iter().filter(|(_, changed)| *changed).map(|(part, _)| part).collect()
 }

@@ -16,7 +16,7 @@ use super::reload::Reloader;
 use super::signals::Signals;
 use super::state::Keeper;
 use super::{EXIT_BAD_USAGE, EXIT_FAILED};
-use crate::admin::{self, Admin, ModeSwitch, Readiness};
+use crate::admin::{self, Admin, Followers, ModeSwitch, Readiness};
 use crate::clock::Clock;
 use crate::config::{self, Loaded};
 use crate::logs;
@@ -89,6 +89,7 @@ fn start(file: &Path, loaded: Loaded, runtime: &Runtime, signals: Signals) -> an
             stop.received().await;
             tracing::info!("stopping: no new work after drain_delay, what runs has drain_timeout to end");
             proxy.shut_down().await;
+            proxy.findings().close();
             keeper.finish().await;
         };
         tokio::select! {
@@ -140,6 +141,8 @@ pub(super) fn admin_of(proxy: &Arc<Proxy>, metrics: Metrics) -> Admin {
         binding: Box::new(move || binding_of.binding()),
         identify: Box::new(move |headers| who_of.who(headers).ok()),
         refusals: Arc::clone(proxy.refusals()),
+        findings: Arc::clone(proxy.findings()),
+        followers: Followers::default(),
         switch: ModeSwitch::default(),
         readiness: Box::new(move || {
             ready_of.measure();

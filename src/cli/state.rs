@@ -36,7 +36,7 @@ impl Keeper {
         clock: Clock,
         metrics: Metrics,
     ) -> anyhow::Result<(Self, Engine, Option<Key>)> {
-        let memory_bytes = policy.state.memory_bytes;
+        let memory_bytes = policy.memory_of_limits();
         let (store, key) = match &policy.state.path {
             None => (None, None),
             Some(path) => {
@@ -50,7 +50,7 @@ impl Keeper {
             None => Engine::new(memory_bytes),
             Some(key) => Engine::with_key(memory_bytes, key.engine),
         };
-        let engine = engine.starting_at(clock.wall_at(Moment::ORIGIN));
+        let engine = engine.watching(policy.memory_of_conduct()).starting_at(clock.wall_at(Moment::ORIGIN));
         let keeper = Keeper { engine: engine.clone(), clock, metrics, store };
         keeper.load();
         Ok((keeper, engine, key))

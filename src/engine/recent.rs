@@ -18,10 +18,10 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::explain::Numbers;
-use super::explain::report::{NumbersReport, UsageReport, cost_of, seconds};
+use super::explain::report::{ConvictionReport, NumbersReport, UsageReport, cost_of, seconds};
 use crate::facts::Client;
 use crate::policy::Policy;
-use crate::remedy::{Decision, LimitDetail, Mode, Refusal};
+use crate::remedy::{Conviction, Decision, LimitDetail, Mode, Refusal};
 use crate::time::{Moment, WallTime};
 
 /// Clients are spread over so many parts, and a flood of one client's refusals displaces those of its part only.
@@ -53,7 +53,7 @@ struct Ring {
     capacity: usize,
 }
 
-/// One request that a limit refused, or would have refused.
+/// One request that a limit or a finding refused, or that a limit would have refused.
 #[derive(Clone, Debug)]
 pub struct Refused {
     pub at: Moment,
@@ -65,11 +65,19 @@ pub struct Refused {
     pub route: Option<Arc<str>>,
     /// Whether it was let pass, as all that it was over was in shadow.
     pub in_shadow: bool,
-    /// The limit that is named to the client, or would have been.
-    pub limit: Arc<str>,
+    /// The limit that is named to the client, or would have been; `None` where none was asked, because of a finding.
+    pub limit: Option<Arc<str>>,
+    pub finding: Option<Convicted>,
     pub retry_after: Option<Duration>,
     /// Every limit that it was over, enforced or not.
     pub over: SmallVec<[Over; 2]>,
+}
+
+/// The finding because of which a request was refused.
+#[derive(Clone, Debug)]
+pub struct Convicted {
+    pub conviction: Conviction,
+    pub clause: Arc<str>,
 }
 
 /// A limit that a refused request was over.
@@ -88,6 +96,7 @@ pub struct Names {
     routes: Vec<Arc<str>>,
     /// Name and clause.
     limits: Vec<(Arc<str>, Arc<str>)>,
+    clauses: Vec<Arc<str>>,
 }
 
 /// A refusal as it is sent and printed.
@@ -102,8 +111,11 @@ pub struct RefusalReport {
     pub route: Option<String>,
     /// `refuse`, or `shadow` where it was let pass and only would have been refused; others may come.
     pub verdict: String,
-    /// The limit that was named to the client, or would have been.
-    pub limit: String,
+    /// The limit that was named to the client, or would have been; `None` where a finding refused it.
+    pub limit: Option<String>,
+    /// The finding that refused it.
+    #[serde(default)]
+    pub finding: Option<ConvictionReport>,
     /// Seconds; `None` where no time could be told.
     pub retry_after: Option<f64>,
     pub over: Vec<OverReport>,
@@ -214,7 +226,13 @@ impl Names {
         Names {
             routes: policy.routes.iter().map(|r| r.name.as_str().into()).collect(),
             limits: limits.collect(),
+            clauses,
         }
+    }
+
+    pub fn convicted(&self, conviction: Conviction) -> Convicted {
+        let clause = self.clauses.get(usize::from(conviction.clause.0)).cloned().unwrap_or_default();
+        Convicted { conviction, clause }
     }
 
     pub fn route(&self, route: crate::policy::RouteId) -> Option<Arc<str>> {
@@ -261,7 +279,11 @@ impl Refused {
             method: self.method.to_string(),
             route: self.route.as_ref().map(ToString::to_string),
             verdict: if self.in_shadow { "shadow" } else { "refuse" }.to_owned(),
-            limit: self.limit.to_string(),
+            limit: self.limit.as_ref().map(ToString::to_string),
+            finding: self
+                .finding
+                .as_ref()
+                .map(|Convicted { conviction, clause }| ConvictionReport::new(conviction, clause, self.at)),
             retry_after: seconds(self.retry_after),
             over: self.over.iter().map(Over::report).collect(),
         }

@@ -128,12 +128,27 @@ metrics! {
     LOAD_FINDINGS = Counter "weir_load_findings_total" ["upstream", "resource"]
         "Times that an account began to take an unreasonable share of the upstream.";
 
+    FINDINGS = Counter "weir_findings_total" ["detector", "clause", "mode"]
+        "Findings, by who made them, for which clause, and whether they refuse anybody.";
+    FINDINGS_OPEN = Gauge "weir_findings_open" ["detector"]
+        "Findings that are open now.";
+    FINDINGS_DISPLACED = Counter "weir_findings_displaced_total" []
+        "Findings that were closed because others needed the room.";
+    CONDUCT_PRINCIPALS = Gauge "weir_conduct_principals" []
+        "Principals whose conduct is remembered now.";
+    CONDUCT_BYTES = Gauge "weir_conduct_bytes" []
+        "Memory that conduct and findings hold.";
+    CONDUCT_BYTES_MAX = Gauge "weir_conduct_bytes_max" []
+        "Memory that conduct and findings may hold: detection.memory_share of state.memory.";
+    FINDING_REFUSALS = Counter "weir_finding_refusals_total" ["detector"]
+        "Requests refused because of a finding.";
+
     STATE_RECORDS = Gauge "weir_state_records" []
         "Principals that limits remember now.";
     STATE_BYTES = Gauge "weir_state_bytes" []
         "Memory that the state behind limits holds.";
     STATE_BYTES_MAX = Gauge "weir_state_bytes_max" []
-        "Memory that the state behind limits may hold: state.memory in the configuration.";
+        "Memory that the state behind limits may hold: what detection.memory_share leaves of state.memory.";
     STATE_EVICTIONS = Counter "weir_state_evictions_total" []
         "Principals forgotten to make room for others.";
     STATE_HELD_BYTES = Gauge "weir_state_held_bytes" []

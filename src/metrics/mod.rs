@@ -6,6 +6,7 @@
 
 pub mod definitions;
 mod exposition;
+mod findings;
 mod labels;
 mod load;
 mod policy;
@@ -24,7 +25,8 @@ pub use self::policy::{PolicyMetrics, UpstreamMetrics};
 
 use self::policy::Series;
 use self::striped::{Striped, Stripes};
-use crate::engine::StateStats;
+use crate::clause::Behaviour;
+use crate::engine::{StateStats, WatchStats};
 use crate::policy::Policy;
 use crate::remedy::Mode;
 use crate::time::WallTime;
@@ -53,6 +55,9 @@ struct Shared {
     state_files: [AtomicU64; StateFile::ALL.len()],
     enforcement: Mutex<EnforcementState>,
     load: Mutex<LoadSnapshot>,
+    /// By behaviour.
+    findings_open: Mutex<Vec<(Behaviour, u64)>>,
+    watch: Mutex<WatchStats>,
     series: Mutex<Series>,
 }
 
@@ -108,6 +113,8 @@ impl Metrics {
                 state_files: Default::default(),
                 enforcement: Default::default(),
                 load: Default::default(),
+                findings_open: Default::default(),
+                watch: Default::default(),
                 series: Mutex::new(Series::new(stripes)),
             }),
         }
@@ -215,6 +222,12 @@ impl Metrics {
     /// How busy the upstreams are and by whom, as of now.
     pub fn set_load(&self, load: LoadSnapshot) {
         *self.shared.load.lock() = load;
+    }
+
+    /// How many findings of each behaviour are open, and how full the memory of conduct is, as of now.
+    pub fn set_watch(&self, findings_open: Vec<(Behaviour, u64)>, stats: WatchStats) {
+        *self.shared.findings_open.lock() = findings_open;
+        *self.shared.watch.lock() = stats;
     }
 
     /// How full the engine's state is, as of now.

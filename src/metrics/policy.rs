@@ -9,8 +9,10 @@ use http::StatusCode;
 
 use super::definitions::{DURATION_BOUNDS, OVERHEAD_BOUNDS};
 use super::exposition::Counted;
+use super::findings::{self, AllFindingSeries, Counters};
 use super::labels::{QueueRejection, RequestDecision, StatusClass};
 use super::striped::{Striped, Stripes};
+use crate::clause::Behaviour;
 use crate::engine::Resource;
 use crate::policy::{LimitId, Over, Policy, Priority, RouteId, UpstreamId};
 use crate::remedy::{LimitCheck, Mode};
@@ -25,6 +27,7 @@ pub struct PolicyMetrics {
     unrouted: Arc<RouteSeries>,
     limits: Arc<[Arc<LimitSeries>]>,
     upstreams: Arc<[Arc<UpstreamMetrics>]>,
+    findings: Counters,
 }
 
 impl PolicyMetrics {
@@ -64,6 +67,16 @@ impl PolicyMetrics {
             series.row.add(LimitSeries::DELAY_AT + bucket(&DURATION_BOUNDS, ns), 1);
             series.row.add(LimitSeries::DELAY_SUM, ns);
         }
+    }
+
+    /// Somebody was found, in the mode in force.
+    pub fn finding(&self, behaviour: Behaviour, mode: Mode) {
+        self.findings.count(behaviour, mode);
+    }
+
+    /// A request was refused because somebody was found.
+    pub fn finding_refusal(&self, behaviour: Behaviour) {
+        self.findings.count_refusal(behaviour);
     }
 
     pub fn upstream(&self, id: UpstreamId) -> &Arc<UpstreamMetrics> {
@@ -244,6 +257,7 @@ pub(super) struct Series {
     pub(super) routes: BTreeMap<String, Arc<RouteSeries>>,
     pub(super) limits: BTreeMap<String, Arc<LimitSeries>>,
     pub(super) upstreams: BTreeMap<String, Arc<UpstreamMetrics>>,
+    pub(super) findings: AllFindingSeries,
 }
 
 impl Series {
@@ -254,6 +268,7 @@ impl Series {
             routes: BTreeMap::new(),
             limits: BTreeMap::new(),
             upstreams: BTreeMap::new(),
+            findings: AllFindingSeries::new(),
         }
     }
 
@@ -270,6 +285,7 @@ impl Series {
             unrouted: Arc::clone(&self.unrouted),
             limits: rebind(&mut self.limits, limits, || LimitSeries::new(stripes)),
             upstreams: rebind(&mut self.upstreams, upstreams, || UpstreamMetrics::new(stripes)),
+            findings: findings::bind(&mut self.findings, policy),
         };
         for (metrics, upstream) in bound.upstreams.iter().zip(&policy.upstreams) {
             metrics.set_servers(upstream.servers.len());

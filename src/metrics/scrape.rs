@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::definitions as def;
 use super::exposition::{Exposition, seconds, whole};
 use super::labels::{IdentityOutcome, QueueRejection, RequestDecision, StateFile, StatusClass, Timeout};
-use super::load;
 use super::policy::{LimitSeries, RouteSeries, Series, UpstreamCell, UpstreamMetrics};
 use super::{EnforcementState, Shared, TrafficCell};
+use super::{findings, load};
 use crate::build_info;
 use crate::engine::Resource;
 use crate::policy::Priority;
@@ -24,6 +24,8 @@ pub(super) fn render(shared: &Shared) -> String {
         upstreams(&mut out, &series);
     }
     load::render(&mut out, &shared.load.lock());
+    findings::render(&mut out, &shared.series.lock().findings, &shared.findings_open.lock());
+    findings::watch(&mut out, *shared.watch.lock());
     state(&mut out, shared);
     operating_system(&mut out);
     out.text()

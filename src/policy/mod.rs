@@ -90,6 +90,16 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// Bytes for what limits remember: what conduct leaves of `state.memory`.
+    pub fn memory_of_limits(&self) -> u64 {
+        self.state.memory_bytes - self.memory_of_conduct()
+    }
+
+    /// Bytes for what detectors remember.
+    pub fn memory_of_conduct(&self) -> u64 {
+        self.conduct.memory_bytes(self.state.memory_bytes)
+    }
+
     pub fn route(&self, id: RouteId) -> &Route {
         &self.routes[usize::from(id.0)]
     }

@@ -11,7 +11,7 @@ use crate::engine::Ticket;
 use crate::facts::Facts;
 use crate::metrics::RequestDecision;
 use crate::policy::responses::RateLimitFields as Wanted;
-use crate::remedy::{Decision, Delay, Mode, Refusal, Verdict};
+use crate::remedy::{Conviction, Decision, Delay, Mode, Refusal, Verdict};
 
 /// All limits in one decision. An error is the refusal.
 pub(super) async fn admit(exchange: &mut Exchange, facts: Facts<'_>) -> Result<(), Stop> {
@@ -42,10 +42,7 @@ pub(super) async fn admit(exchange: &mut Exchange, facts: Facts<'_>) -> Result<(
             Ok(())
         }
         Verdict::Refuse(refusal) => Err(refuse(exchange, &facts, refusal, decision)),
-        Verdict::Convict(conviction) => Err(Stop {
-            decision: RequestDecision::Refused,
-            notice: notices::convicted(conviction.answer, conviction.until.since(facts.at)),
-        }),
+        Verdict::Convict(conviction) => Err(convict(exchange, &facts, conviction)),
         // A delay is a refusal where the request cannot wait.
         Verdict::Delay(Delay { limit, wait }) => {
             let refusal = Refusal { limit, retry_after: Some(wait) };
@@ -85,4 +82,17 @@ fn refuse(exchange: &mut Exchange, facts: &Facts<'_>, refusal: Refusal, decision
     };
     let over = Over { limit, details: decision.details, told, jitter: Jitter::random() };
     Stop { decision: RequestDecision::Refused, notice: Notice::refusal(over) }
+}
+
+/// Refuses a request because of what somebody behind it was found to do.
+fn convict(exchange: &mut Exchange, facts: &Facts<'_>, conviction: Conviction) -> Stop {
+    recent::remember_conviction(exchange, facts, conviction);
+    let Conviction { behaviour, clause, answer, until, .. } = conviction;
+    exchange.live.metrics.finding_refusal(behaviour);
+    if let Some(record) = &mut exchange.record {
+        record.detector = Some(behaviour);
+    }
+    let clause = exchange.live.policy.clause(clause);
+    let notice = notices::convicted(answer, clause, until.since(facts.at));
+    Stop { decision: RequestDecision::Refused, notice }
 }

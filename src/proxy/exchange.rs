@@ -16,10 +16,10 @@ use super::respond::audience::Audience;
 use super::response_body::ResponseBody;
 use super::upstream::Place;
 use super::upstream::server::Server;
-use super::{Live, Shared};
+use super::{Live, Shared, watching};
 use crate::clock::Clock;
 use crate::engine::Ticket;
-use crate::facts::{Client, ConnFacts, Origin, Outcome, Principal, ProtocolEvent};
+use crate::facts::{Account, Client, ConnFacts, Origin, Outcome, Principal, ProtocolEvent};
 use crate::logs::access::AccessRecord;
 use crate::metrics::{RequestDecision, Timeout};
 use crate::policy::{Priority, RouteId, UpstreamId};
@@ -43,6 +43,8 @@ pub struct Exchange {
     pub upload: Option<Arc<Upload>>,
     /// The sessions that the request names; what the app says of it is said of them.
     pub sessions: SmallVec<[Principal; 1]>,
+    /// Those behind the request, where anybody watches.
+    pub accounts: SmallVec<[Account; 1]>,
     /// What the access log will say; `None` while there is none.
     pub record: Option<Box<AccessRecord>>,
     decision: RequestDecision,
@@ -87,6 +89,7 @@ impl Exchange {
             rate_limit: None,
             upload: None,
             sessions: SmallVec::new(),
+            accounts: SmallVec::new(),
             record: None,
             decision: RequestDecision::Cancelled,
             status: StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
@@ -250,7 +253,10 @@ impl Drop for Exchange {
                 response_bytes: self.response_bytes,
                 upstream_time: waited.unwrap_or_default(),
             };
-            self.shared().engine.observe(&self.live.binding, ticket, &outcome);
+            let events = self.shared().engine.observe(&self.live.binding, ticket, &outcome);
+            if !events.is_empty() {
+                watching::tell(self.shared(), &self.live, events, &self.accounts);
+            }
         }
         self.shared().metrics.request_ended();
         self.conn.side.end_request(now);

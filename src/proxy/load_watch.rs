@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Live, Shared};
+use super::{Live, Shared, watching};
 use crate::clause::{Behaviour, Clause};
 use crate::engine::{LoadEvent, LoadFinding};
+use crate::facts::Principal;
 use crate::metrics::{LoadSnapshot, UpstreamSnapshot};
 use crate::policy::Policy;
 use crate::policy::load::Load;
@@ -44,6 +45,10 @@ fn sweep(shared: &Shared) {
     let busy = live.upstreams.iter().map(|upstream| upstream.busy());
     for event in shared.engine.sweep(&live.binding, busy, now) {
         tell(&live, &event);
+        let (LoadEvent::Began(finding) | LoadEvent::Ended { finding, .. }) = &event;
+        shared.findings.name(Principal::account(&finding.account), &finding.account);
+        let events = shared.engine.note_load(&live.binding, &event, now);
+        watching::tell(shared, &live, events, &[]);
     }
 }
 

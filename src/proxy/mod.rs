@@ -9,7 +9,8 @@
 //! | shake hands | [`tls`], [`client_stream`] | where a listener speaks TLS |
 //! | read | [`client_io`], [`head`] | only heads with one reading pass; slow ones are ended |
 //! | identify | [`serve`], [`forwarded`], `policy::path`, [`identify`] | the believed client, one host, one path, one route; whose request it is |
-//! | admit | `admit` → `engine` | all limits in one decision; `delay`: a turn to wait for |
+//! | admit | `admit` → `engine` | findings in force and all limits in one decision; `delay`: a turn to wait for |
+//! | watch | `watching` → `engine` | what detectors see of it; [`robots`]: what the app asks crawlers to leave alone |
 //! | forward | [`forward`], [`upstream`] | a place, a server, a connection; one safe retry |
 //! | stream | [`request_body`], [`response_body`], [`upgrade`] | both ways, with backpressure |
 //! | answer | [`refusal`], [`notices`], [`respond`] | weir's own words, when it has any |
@@ -42,10 +43,12 @@ pub mod request_body;
 pub mod request_id;
 pub mod respond;
 pub mod response_body;
+pub mod robots;
 pub mod serve;
 pub mod tls;
 pub mod upgrade;
 pub mod upstream;
+mod watching;
 pub mod worker;
 
 use std::io;
@@ -63,9 +66,11 @@ use crate::clock::Clock;
 use crate::engine::recent::{Names, RecentRefusals};
 use crate::engine::{Binding, Engine};
 use crate::facts::Who;
+use crate::findings::Book;
 use crate::identity::{Memory, Resolver, TooManyCredentials};
 use crate::logs::access::AccessLog;
 use crate::metrics::{Metrics, PolicyMetrics};
+use crate::policy::conduct::Conduct;
 use crate::policy::tls::Redirect;
 use crate::policy::{Listener, Policy, UpstreamId};
 use crate::time::Moment;
@@ -75,6 +80,7 @@ use lifecycle::{Lifecycle, Stage};
 use listener::Inherited;
 use refusal::texts::LimitTexts;
 use respond::cors::CorsFields;
+use robots::RobotsFiles;
 use tls::{ServerTls, Tickets, TlsError};
 use upstream::Upstream;
 use worker::Worker;
@@ -120,6 +126,9 @@ pub struct Shared {
     secure_port: Option<u16>,
     /// For whoever is asked why.
     pub refusals: Arc<RecentRefusals>,
+    /// What was found, for whoever looks.
+    pub findings: Arc<Book>,
+    pub robots: RobotsFiles,
     /// Over all workers: one that ends early would take along connections that another borrowed.
     pub open: Arc<OpenConnections>,
     /// Told after each reload.
@@ -227,7 +236,8 @@ impl Proxy {
         let faults = head::Fault::ALL.map(head::Fault::name).into_iter().chain([connection::HANDSHAKE_FAULT]);
         options.metrics.declare_protocol_faults(faults);
         let engine = options.engine.take().unwrap_or_else(|| {
-            Engine::new(policy.state.memory_bytes).starting_at(options.clock.wall_at(Moment::ORIGIN))
+            let engine = Engine::new(policy.memory_of_limits()).watching(policy.memory_of_conduct());
+            engine.starting_at(options.clock.wall_at(Moment::ORIGIN))
         });
         let identity_key = options.identity_key.map_or_else(random_key, Ok)?;
         let identity = Arc::new(Memory::new(&identity_key));
@@ -265,6 +275,8 @@ impl Proxy {
             tickets,
             secure_port,
             refusals: Arc::default(),
+            findings: Arc::default(),
+            robots: RobotsFiles::default(),
             open: Arc::default(),
             policy_changes: watch::Sender::new(()),
         });
@@ -309,20 +321,26 @@ impl Proxy {
         &self.shared.refusals
     }
 
+    /// What was found.
+    pub fn findings(&self) -> &Arc<Book> {
+        &self.shared.findings
+    }
+
     /// Puts a new policy in force, whole, for every request that begins from now on. Nothing is dropped: not a
     /// connection, not a counter.
     ///
-    /// What is fixed at start stays as it was: `listen`, `state` and `log`. A client's connection keeps the bounds
-    /// on heads and the times of its own (`head_read`, `idle`, `body_progress`) with which it was opened.
+    /// What is fixed at start stays as it was: `listen`, `state`, the share of conduct in it, and `log`. A client's
+    /// connection keeps the bounds on heads and the times of its own (`head_read`, `idle`, `body_progress`) with which it was opened.
     ///
     /// Errors: certificates that cannot serve; then nothing has changed.
     pub fn reload(&self, policy: Policy) -> Result<(), TlsError> {
         let shared = &self.shared;
         let before = shared.live.load_full();
-        let Policy { listen, state, log, tls, .. } = before.policy.as_ref().clone();
+        let Policy { listen, conduct, state, log, tls, .. } = before.policy.as_ref().clone();
+        let conduct = Conduct { memory_permille: conduct.memory_permille, ..policy.conduct.clone() };
         // A listener that speaks TLS cannot stop doing so before a restart.
         let tls = policy.tls.or(tls.filter(|_| listen.proxy.iter().any(|listener| listener.tls)));
-        let policy = Policy { listen, state, log, tls, ..policy };
+        let policy = Policy { listen, conduct, state, log, tls, ..policy };
         let Shared { engine, identity, metrics, tickets, .. } = shared.as_ref();
         let live = Live::new(policy, engine, identity, metrics, tickets, Some(&before))?;
         shared.live.store(Arc::new(live));
@@ -352,6 +370,7 @@ impl Proxy {
             counters.set_queue_length(upstream.waiting());
         }
         self.shared.metrics.set_load(load_watch::snapshot(&self.shared, &live, now));
+        self.shared.metrics.set_watch(self.shared.findings.open(), self.shared.engine.watch_stats());
     }
 
     /// Stops without failing a request whose head was read: unready for `drain_delay`, then listeners close and

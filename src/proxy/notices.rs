@@ -47,11 +47,16 @@ pub fn suspended(clause: &Clause) -> Notice {
     Notice::new(StatusCode::FORBIDDEN, "http_request_denied", detail).under(clause)
 }
 
-/// Somebody behind the request was found to do what the policy forbids.
-pub fn convicted(answer: Answer, wait: Duration) -> Notice {
-    let status = StatusCode::from_u16(answer.status()).unwrap_or(StatusCode::FORBIDDEN);
-    let detail = "What was asked for lately from here is against the acceptable use policy of this site.";
-    Notice::new(status, "http_request_denied", detail).retry_after(Some(wait))
+/// Somebody behind the request was found to do what a clause forbids. By what is not told: that would be a lesson in
+/// how to evade it.
+pub fn convicted(answer: Answer, clause: &Clause, wait: Duration) -> Notice {
+    let status = match answer {
+        Answer::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+        Answer::Forbidden => StatusCode::FORBIDDEN,
+    };
+    let detail =
+        format!("Nothing is answered for a while, because of what was asked for before: {}.", clause.title);
+    Notice::new(status, "http_request_denied", detail).under(clause).retry_after(Some(wait))
 }
 
 pub fn path_fault(fault: PathFault) -> Notice {

@@ -1,11 +1,13 @@
 //! Remembers why a request was refused, or would have been, for whoever is asked about it later.
 
+use smallvec::SmallVec;
+
 use super::exchange::Exchange;
 use crate::engine::recent::{Names, Refused};
 use crate::facts::Facts;
-use crate::remedy::{Decision, Refusal};
+use crate::remedy::{Conviction, Decision, Refusal};
 
-/// Notes a refusal under its request id.
+/// Notes a refusal by a limit, under its request id.
 pub(super) fn remember(exchange: &Exchange, facts: &Facts<'_>, refusal: Refusal, decision: &Decision) {
     note(exchange, facts, refusal, decision, false);
 }
@@ -26,8 +28,29 @@ pub(super) fn remember_shadow(exchange: &Exchange, facts: &Facts<'_>) {
 }
 
 fn note(exchange: &Exchange, facts: &Facts<'_>, refusal: Refusal, decision: &Decision, in_shadow: bool) {
-    let (live, clock) = (&exchange.live, exchange.clock());
+    let live = &exchange.live;
     exchange.shared().refusals.remember(Refused {
+        in_shadow,
+        limit: Some(live.names.limit(refusal)),
+        retry_after: refusal.retry_after,
+        over: live.names.over(&live.policy, decision),
+        ..refused(exchange, facts)
+    });
+}
+
+/// Notes a refusal because of a finding.
+pub(super) fn remember_conviction(exchange: &Exchange, facts: &Facts<'_>, conviction: Conviction) {
+    exchange.shared().refusals.remember(Refused {
+        finding: Some(exchange.live.names.convicted(conviction)),
+        retry_after: Some(conviction.until.since(facts.at)),
+        ..refused(exchange, facts)
+    });
+}
+
+/// What of a refused request is noted whatever refused it.
+fn refused(exchange: &Exchange, facts: &Facts<'_>) -> Refused {
+    let clock = exchange.clock();
+    Refused {
         // It may have waited since the time of its facts.
         at: clock.now(),
         wall: clock.wall(),
@@ -35,10 +58,11 @@ fn note(exchange: &Exchange, facts: &Facts<'_>, refusal: Refusal, decision: &Dec
         client: facts.client,
         accounts: facts.who.accounts.iter().map(|account| account.id.clone()).collect(),
         method: facts.method.clone(),
-        route: live.names.route(facts.route),
-        in_shadow,
-        limit: live.names.limit(refusal),
-        retry_after: refusal.retry_after,
-        over: live.names.over(&live.policy, decision),
-    });
+        route: exchange.live.names.route(facts.route),
+        in_shadow: false,
+        limit: None,
+        finding: None,
+        retry_after: None,
+        over: SmallVec::new(),
+    }
 }

@@ -25,7 +25,7 @@ use super::request_body::RequestBody;
 use super::respond::Notice;
 use super::respond::audience::Audience;
 use super::response_body::{AppBody, Patience, ResponseBody};
-use super::{identify, request_id, upgrade};
+use super::{identify, request_id, upgrade, watching};
 use crate::facts::{Client, Facts, Origin, ProtocolEvent};
 use crate::logs::access::{AccessRecord, RequestFields, RequestText};
 use crate::metrics::RequestDecision;
@@ -126,7 +126,7 @@ async fn pass(
         return Err(Stop { decision: RequestDecision::Suspended, notice });
     }
 
-    // Admit: all limits in one decision.
+    // Admit: findings in force and all limits in one decision.
     let facts = Facts {
         at: exchange.started,
         address: client,
@@ -140,7 +140,7 @@ async fn pass(
         request_bytes: body.size_hint().exact(),
         waited: Duration::ZERO,
     };
-    admit(exchange, facts).await?;
+    admit_in_sight(exchange, facts, target.query()).await?;
 
     // Forward: what ends here is removed, what weir knows is written.
     let bytes_max = body_limit(policy, route, &body)?;
@@ -190,6 +190,13 @@ fn redirect_plain(exchange: &Exchange, headers: &HeaderMap, target: &Uri) -> Res
     Err(Stop { decision: RequestDecision::Redirected, notice: Notice::redirect(location) })
 }
 
+/// Admits a request or not, and lets detectors see it either way.
+async fn admit_in_sight(exchange: &mut Exchange, facts: Facts<'_>, query: Option<&str>) -> Result<(), Stop> {
+    let admitted = admit(exchange, facts).await;
+    watching::see(exchange, &facts, query);
+    admitted
+}
+
 /// Writes the head as the app will see it. Returns whether it asks for an upgrade that is passed on.
 fn rewrite_head(exchange: &Exchange, parts: &mut request::Parts, client: IpAddr) -> bool {
     let hop = headers::strip_hop_by_hop(&mut parts.headers);
@@ -236,6 +243,7 @@ fn record(exchange: &mut Exchange, parts: &request::Parts, client: IpAddr) {
         decision: RequestDecision::Cancelled,
         account: None,
         limit: None,
+        detector: None,
         route: None,
         server: None,
         total: Default::default(),

@@ -13,9 +13,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::Shared;
 use super::connection::{self, OpenConnections};
 use super::lifecycle::Stage;
-use super::load_watch;
-use super::outbox;
 use super::upstream::check;
+use super::{load_watch, outbox, robots, watching};
 use crate::policy::Listener;
 
 /// How often idle upstream connections are looked through.
@@ -56,6 +55,8 @@ async fn run(index: usize, shared: Arc<Shared>, acceptors: Vec<(Acceptor, Arc<Li
     if index == 0 {
         tokio::spawn(check_health(Arc::clone(&shared)));
         tokio::spawn(load_watch::watch(Arc::clone(&shared)));
+        tokio::spawn(watching::sweep(Arc::clone(&shared)));
+        tokio::spawn(robots::keep(Arc::clone(&shared)));
     }
     let mut accepting = tokio::task::JoinSet::new();
     for (acceptor, rule) in acceptors {

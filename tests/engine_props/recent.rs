@@ -18,7 +18,8 @@ fn refused(id: &str, client: u32, at: Moment) -> Refused {
         method: Method::GET,
         route: None,
         in_shadow: false,
-        limit: "a".into(),
+        limit: Some("a".into()),
+        finding: None,
         retry_after: None,
         over: Default::default(),
     }

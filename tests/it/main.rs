@@ -15,6 +15,7 @@ mod books;
 mod clients;
 mod crowding;
 mod delay;
+mod findings;
 mod flood;
 mod forwarding;
 mod harness;

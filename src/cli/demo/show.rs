@@ -90,7 +90,7 @@ impl Show {
             return Ok(());
         }
         let metrics = self.weir.metrics().await?;
-        let summary = Summary::of(&self.tally, self.schedule, metrics);
+        let summary = Summary::of(&self.tally, self.schedule, &self.weir.findings(), metrics);
         if options.json {
             return Ok(writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&summary)?)?);
         }

@@ -8,6 +8,7 @@ use super::cast::{Schedule, Visitor};
 use super::ink::{Ink, Line};
 use super::latency::LatencySummary;
 use super::tally::{Record, Tally};
+use crate::findings::report::{EvidenceReport, FindingReport};
 
 /// How many articles there are to take.
 pub(super) const ARTICLES: usize = 200;
@@ -24,8 +25,23 @@ pub(super) struct Summary {
     pub flood_requests_past_weir: u64,
     /// The first refusal that the crawler read.
     pub refusal: Option<Refusal>,
+    pub findings: Vec<Found>,
     /// A few lines of `/metrics`, as they were.
     pub metrics: Vec<String>,
+}
+
+/// What a detector found of a visitor.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Found {
+    pub visitor: Visitor,
+    pub detector: String,
+    pub clause: String,
+    /// In percent.
+    pub confidence: f64,
+    /// `pages 7 of 6`, for people.
+    pub evidence: Vec<String>,
+    /// `shadow`: nobody is refused for it.
+    pub mode: String,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -69,7 +85,12 @@ pub(super) struct ReaderLatency {
 }
 
 impl Summary {
-    pub(super) fn of(tally: &Tally, schedule: Schedule, metrics: Vec<String>) -> Self {
+    pub(super) fn of(
+        tally: &Tally,
+        schedule: Schedule,
+        findings: &[FindingReport],
+        metrics: Vec<String>,
+    ) -> Self {
         Summary {
             seconds: schedule.total.as_secs(),
             visitors: Visitor::ALL.map(|visitor| visitor_summary(tally, visitor)).into(),
@@ -82,6 +103,7 @@ impl Summary {
             articles_taken_by_crawler: tally.record(Visitor::Crawler).articles,
             flood_requests_past_weir: tally.past_weir,
             refusal: tally.refusal.as_deref().and_then(refusal),
+            findings: findings.iter().filter_map(found).collect(),
             metrics,
         }
     }
@@ -97,6 +119,8 @@ impl Summary {
         }
         lines.push(Line::new());
         lines.extend(self.waiting_lines());
+        lines.push(Line::new());
+        lines.extend(self.finding_lines());
         lines.push(Line::new());
         lines.extend(self.latency_lines());
         if !self.metrics.is_empty() {
@@ -131,6 +155,24 @@ impl Summary {
         }
         let (taken, all) = (self.articles_taken_by_crawler, self.articles_in_total);
         lines.push(Line::new().plain(format!("   The crawler got {taken} of {all} articles.")));
+        lines
+    }
+
+    fn finding_lines(&self) -> Vec<Line> {
+        let mut lines = vec![heading("What detectors found (in shadow: nobody is refused for it)")];
+        for Found { visitor, detector, clause, confidence, evidence, .. } in &self.findings {
+            let numbers = evidence.first().map_or("", String::as_str);
+            let sure = format!("{confidence:.0}%");
+            lines.push(
+                Line::new()
+                    .plain(format!("   {:<12} ", visitor.name()))
+                    .put(Ink::Accent, format!("{detector:<10}"))
+                    .plain(format!("{sure:>4} sure  {numbers} ({clause})")),
+            );
+        }
+        if self.findings.is_empty() {
+            lines.push(Line::new().put(Ink::Dim, "   nothing in so short a time"));
+        }
         lines
     }
 
@@ -176,6 +218,23 @@ fn waited(admitted: u64, refused: u64) -> String {
         1 if refused == 0 => "waited once, and was admitted".to_owned(),
         times => format!("waited {times} times, admitted {admitted} times"),
     }
+}
+
+/// `None` of a guest.
+fn found(report: &FindingReport) -> Option<Found> {
+    let address = report.principal.id.parse().ok()?;
+    let number = |one: &EvidenceReport| {
+        format!("{} {} of {}", one.counter.replace('_', " "), one.value, one.threshold)
+    };
+    let found = Found {
+        visitor: Visitor::at(address),
+        detector: report.detector.clone(),
+        clause: report.clause.clone(),
+        confidence: (report.confidence * 100.0).round(),
+        evidence: report.evidence.iter().map(number).collect(),
+        mode: report.mode.clone(),
+    };
+    (found.visitor != Visitor::Guest).then_some(found)
 }
 
 fn visitor_summary(tally: &Tally, visitor: Visitor) -> VisitorSummary {
@@ -233,7 +292,7 @@ mod tests {
     use crate::cli::demo::sample;
 
     fn summary(tally: &Tally) -> Summary {
-        Summary::of(tally, Schedule { total: Duration::from_secs(30) }, Vec::new())
+        Summary::of(tally, Schedule { total: Duration::from_secs(30) }, &[], Vec::new())
     }
 
     /// Promise: every request is either admitted, refused by one limit, or failed, and each is counted once.

@@ -16,6 +16,8 @@ use crate::admin;
 use crate::cli::run::admin_of;
 use crate::clock::Clock;
 use crate::config;
+use crate::engine::FindingFilter;
+use crate::findings::report::FindingReport;
 use crate::logs::access::{AccessLog, AccessRecord};
 use crate::metrics::{Metrics, RequestDecision};
 use crate::policy::Policy;
@@ -28,6 +30,9 @@ const APP_PLACEHOLDER: &str = "127.0.0.1:1";
 /// Decisions that may wait for the next picture.
 const DECISIONS_MAX: usize = 16 * 1024;
 
+/// Findings that are told of.
+const FINDINGS_MAX: usize = 100;
+
 /// The running proxy and its stream of decisions.
 #[derive(Debug)]
 pub(super) struct Weir {
@@ -36,7 +41,7 @@ pub(super) struct Weir {
     began: WallTime,
     decisions: Receiver<AccessRecord>,
     limits: LimitLabels,
-    _proxy: Arc<Proxy>,
+    proxy: Arc<Proxy>,
 }
 
 impl Weir {
@@ -51,7 +56,7 @@ impl Weir {
         let proxy = Arc::new(Proxy::start(policy, options).context("cannot start weir")?);
         let address = proxy.addresses().first().copied().context("weir listens nowhere")?;
         let admin = serve_admin(&proxy, metrics).context("cannot start the admin listener")?;
-        Ok(Weir { address, admin, began: clock.wall(), decisions, limits, _proxy: proxy })
+        Ok(Weir { address, admin, began: clock.wall(), decisions, limits, proxy })
     }
 
     /// Where clients are listened for.
@@ -79,6 +84,13 @@ impl Weir {
             .lines()
             .filter(|line| of_refusals.iter().any(|label| line.contains(label)) && !line.ends_with(" 0"));
         Ok(told.map(str::to_owned).collect())
+    }
+
+    /// What detectors found, the first finding first.
+    pub(super) fn findings(&self) -> Vec<FindingReport> {
+        let (proxy, book) = (&self.proxy, self.proxy.findings());
+        let cases = proxy.engine().findings(&FindingFilter::default(), FINDINGS_MAX);
+        cases.iter().rev().map(|case| book.report(case, &proxy.policy(), proxy.clock())).collect()
     }
 
     /// What was decided since this was last asked.

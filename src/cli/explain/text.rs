@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::amounts::{amount, bound, time};
 use crate::engine::explain::report::{
-    AskedAccount, EnforcementReport, LimitReport, NumbersReport, Report, UsageReport,
+    AskedAccount, ConvictionReport, EnforcementReport, LimitReport, NumbersReport, Report, UsageReport,
 };
 use crate::engine::recent::{OverReport, RefusalReport};
 
@@ -53,7 +53,7 @@ pub(super) fn explanation(report: &Report, used: Used, all: bool) -> String {
 /// Why a request was refused.
 pub(super) fn refusal(report: &RefusalReport) -> String {
     let mut out = String::new();
-    let RefusalReport { request_id, at, client, accounts, method, route, verdict, limit, .. } = report;
+    let RefusalReport { request_id, at, client, accounts, method, route, verdict, .. } = report;
     let RefusalReport { retry_after, over, .. } = report;
     let shadow = verdict == "shadow";
     let what = if shadow { "let pass, as in shadow," } else { "refused" };
@@ -67,7 +67,11 @@ pub(super) fn refusal(report: &RefusalReport) -> String {
         None => "no time could be told for a retry".to_owned(),
     };
     let because = if shadow { "would be refused by" } else { "because of  " };
-    let _ = writeln!(out, "  {because} {limit}; {wait}");
+    let reason = reason(report.limit.as_deref(), report.finding.as_ref());
+    let _ = writeln!(out, "  {because} {reason}; {wait}");
+    if over.is_empty() {
+        return out;
+    }
     let _ = writeln!(out, "\nlimits that it was over");
     for OverReport { name, clause, mode, counts, cost, numbers, usage, .. } in over {
         let _ = writeln!(out, "  {name} (clause {clause}): {}, by {counts}", bound(&numbers.bound, cost));
@@ -85,6 +89,16 @@ fn whose(report: &Report) -> String {
         ([], false) => "none".to_owned(),
         ([], true) => "none; with a credential that nobody has".to_owned(),
         (accounts, _) => accounts.iter().map(account).collect::<Vec<_>>().join("; and "),
+    }
+}
+
+/// What refuses somebody: a limit, or what was found.
+fn reason(limit: Option<&str>, finding: Option<&ConvictionReport>) -> String {
+    match (limit, finding) {
+        (_, Some(ConvictionReport { id, detector, clause, principal, .. })) => {
+            format!("finding {id} of {detector} (clause {clause}), about its {principal}")
+        }
+        (limit, None) => limit.unwrap_or_default().to_owned(),
     }
 }
 
@@ -109,7 +123,7 @@ fn enforcement(report: &EnforcementReport) -> String {
 }
 
 fn verdict(report: &Report) -> String {
-    let limit = report.limit.as_deref().unwrap_or_default();
+    let limit = reason(report.limit.as_deref(), report.finding.as_ref());
     let wait = report.wait.map(time);
     match (report.verdict.as_str(), wait) {
         _ if report.suspended.is_some() => "would be refused because the account is suspended".to_owned(),

@@ -16,7 +16,7 @@ use super::decide::{self, Terms};
 use super::{Binding, Engine, ModeOverride};
 use crate::facts::{Facts, Principal, PrincipalKind};
 use crate::policy::{Bound, ClauseId, Cost, Layer, LimitId, Match, Missing, Policy, TermsId, WhoPart};
-use crate::remedy::{Decision, LimitDetail, Mode};
+use crate::remedy::{Decision, LimitDetail, Mode, Verdict};
 
 /// Everything that decides about one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +112,12 @@ impl Engine {
         let accounts = || facts.who.accounts.iter().map(|account| &account.id);
         let suspended = accounts().find_map(|id| policy.accounts.suspension(id));
         let suspended = suspended.filter(|_| self.may_refuse(binding, facts.address, accounts(), facts.at));
-        let decision = decide::foresee(&self.table, terms, facts);
+        let mut decision = decide::foresee(&self.table, terms, facts);
+        if enforcement == Mode::Enforce
+            && let Some(conviction) = self.conviction(binding, facts)
+        {
+            decision.verdict = Verdict::Convict(conviction);
+        }
         let general = weakened_for_all(policy, overridden, facts);
         let details = decision.details.iter().enumerate();
         let applies = details.map(|(at, detail)| {

@@ -11,6 +11,7 @@ use super::{Applies, Explanation, Numbers, Weakened, Who, WhyNot};
 use crate::facts::{Account, Facts};
 use crate::policy::{Bound, ClauseId, Cost, LimitId, Period, Policy};
 use crate::remedy::{Conviction, Delay, Mode, Refusal, Usage, Verdict};
+use crate::time::Moment;
 
 /// Why one request would be decided as it would be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +34,9 @@ pub struct Report {
     pub suspended: Option<String>,
     /// The limit because of which it would not be forwarded.
     pub limit: Option<String>,
+    /// The finding because of which it would not be; then no limit is asked.
+    #[serde(default)]
+    pub finding: Option<ConvictionReport>,
     /// Seconds until a retry would be admitted, or until the delay is over.
     pub wait: Option<f64>,
     /// Every limit that is asked, in file order.
@@ -82,6 +86,21 @@ pub struct EnforcementReport {
     pub overridden: bool,
     /// Seconds until the policy's own mode is back; `None`: until somebody gives it back.
     pub expires_in: Option<f64>,
+}
+
+/// A finding because of which somebody is refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConvictionReport {
+    /// As in `/api/v1/findings/ID`.
+    pub id: u64,
+    pub detector: String,
+    pub clause: String,
+    /// The kind of principal that it is about.
+    pub principal: String,
+    /// With which requests are answered.
+    pub status: u16,
+    /// Seconds until it is over.
+    pub ends_in: f64,
 }
 
 /// One limit that is asked.
@@ -174,7 +193,7 @@ impl Report {
             Verdict::Forward => ("forward", None, None),
             Verdict::Delay(Delay { limit, wait }) => ("delay", Some(limit), Some(wait)),
             Verdict::Refuse(Refusal { limit, retry_after }) => ("refuse", Some(limit), retry_after),
-            Verdict::Convict(Conviction { until, .. }) => ("convict", None, Some(until.since(facts.at))),
+            Verdict::Convict(Conviction { until, .. }) => ("refuse", None, Some(until.since(facts.at))),
         };
         let name = |limit: LimitId| policy.limit(limit).name.clone();
         Report {
@@ -201,6 +220,14 @@ impl Report {
             verdict: verdict.to_owned(),
             suspended: explained.suspended.map(|clause| clause_id(policy, clause)),
             limit: limit.map(name),
+            finding: match &explained.decision.verdict {
+                Verdict::Convict(conviction) => {
+                    let clause = policy.clauses.get(usize::from(conviction.clause.0));
+                    let clause = clause.map_or("", |clause| &clause.id);
+                    Some(ConvictionReport::new(conviction, clause, facts.at))
+                }
+                Verdict::Forward | Verdict::Delay(_) | Verdict::Refuse(_) => None,
+            },
             wait: seconds(wait),
             limits: explained.applies.iter().map(|applies| LimitReport::new(policy, applies)).collect(),
             others: explained
@@ -208,6 +235,19 @@ impl Report {
                 .iter()
                 .map(|other| OtherReport { name: name(other.limit), why: other.why.phrase() })
                 .collect(),
+        }
+    }
+}
+
+impl ConvictionReport {
+    pub(crate) fn new(conviction: &Conviction, clause: &str, now: Moment) -> Self {
+        ConvictionReport {
+            id: conviction.finding.0,
+            detector: conviction.behaviour.name().to_owned(),
+            clause: clause.to_owned(),
+            principal: conviction.principal.kind().name().to_owned(),
+            status: conviction.answer.status(),
+            ends_in: conviction.until.since(now).as_secs_f64(),
         }
     }
 }

@@ -81,6 +81,11 @@ impl FindingFilter {
 }
 
 impl Case {
+    /// One that ends by itself.
+    pub fn new(finding: Finding, clause: Arc<str>, mode: Mode, sanction: Option<Sanction>) -> Self {
+        Case { finding, clause, mode, sanction, lasting: 0 }
+    }
+
     /// Whether its principal is being refused.
     pub fn is_in_force(&self, now: Moment) -> bool {
         self.sanction.is_some_and(|sanction| now < sanction.until)

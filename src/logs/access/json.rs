@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::record::AccessRecord;
 use super::timestamp::Timestamp;
+use crate::clause::Behaviour;
 use crate::facts::Origin;
 
 /// Appends one line, with its end.
@@ -32,6 +33,7 @@ pub(super) fn write(out: &mut Vec<u8>, record: &AccessRecord, time: &mut Timesta
         decision: record.decision.name(),
         account: record.account.as_deref(),
         limit: record.limit.as_deref(),
+        detector: record.detector.map(Behaviour::name),
         route: record.route.as_deref(),
         server: record.server.as_deref(),
         total_us: micros(record.total),
@@ -66,6 +68,8 @@ struct Line<'a> {
     account: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detector: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,6 +130,7 @@ mod tests {
     fn the_page_lists_every_field() {
         let mut record = example::forwarded();
         record.limit = Some("per-client".into());
+        record.detector = Some(Behaviour::Crawl);
         let mut out = Vec::new();
         write(&mut out, &record, &mut Timestamp::default());
         let line = String::from_utf8(out).unwrap();

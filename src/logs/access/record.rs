@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode, Version};
 
+use crate::clause::Behaviour;
 use crate::facts::Origin;
 use crate::metrics::RequestDecision;
 use crate::time::WallTime;
@@ -31,6 +32,8 @@ pub struct AccessRecord {
     pub account: Option<Arc<str>>,
     /// The limit that refused the request.
     pub limit: Option<Arc<str>>,
+    /// The detector because of whose finding it was refused.
+    pub detector: Option<Behaviour>,
     pub route: Option<Arc<str>>,
     /// The server that the request was last sent to.
     pub server: Option<Arc<str>>,

@@ -42,14 +42,8 @@ fn of_detector(detector: &Detector, config: &Config) -> Option<String> {
     if detect::spec(name).is_none() {
         return Some(format!("nobody looks for {name}, not even in shadow"));
     }
-    if name != Behaviour::Load {
-        return Some(format!("only `weir replay` looks for {name}, the running proxy does not"));
-    }
-    if config.load.unreasonable.is_none() {
-        return Some("without [load] unreasonable, no share of an upstream is ever unreasonable".to_owned());
-    }
-    let refuses = detector.mode == Some(Mode::Enforce);
-    refuses.then(|| "an unreasonable share is found and reported, but nobody is refused for it".to_owned())
+    let is_idle = name == Behaviour::Load && config.load.unreasonable.is_none();
+    is_idle.then(|| "without [load] unreasonable, no share of an upstream is ever unreasonable".to_owned())
 }
 
 /// A share is found unreasonable only of an upstream that is known to be busy.

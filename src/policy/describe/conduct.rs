@@ -39,7 +39,7 @@ pub(super) fn detection(policy: &Policy) -> Value {
         "traps": conduct.traps.iter().map(Template::as_str).collect::<Vec<_>>(),
         "robots": conduct.robots,
         "addresses": conduct.addresses.name(),
-        "memory_bytes": conduct.memory_bytes(policy.state.memory_bytes),
+        "memory_bytes": policy.memory_of_conduct(),
     })
 }
 

@@ -16,6 +16,7 @@ pub(crate) struct Config {
     listen: String,
     upstream: String,
     log: String,
+    detection: String,
     rest: String,
 }
 
@@ -34,6 +35,8 @@ impl Config {
             listen: String::new(),
             upstream: format!("servers = {servers:?}\n"),
             log: String::from("format = \"json\"\n"),
+            // weir's own requests would be among those that the origin records.
+            detection: String::from("robots = false\n"),
             rest: String::new(),
         }
     }
@@ -73,6 +76,12 @@ impl Config {
         self
     }
 
+    /// The lines of `[detection]`. Without them robots.txt is not fetched.
+    pub(crate) fn detection(mut self, lines: &str) -> Self {
+        lines.clone_into(&mut self.detection);
+        self
+    }
+
     /// Whole sections, such as `[timeouts]` or `[[limits]]`, with their headings.
     pub(crate) fn section(mut self, text: &str) -> Self {
         writeln!(self.rest, "{text}\n").unwrap();
@@ -85,8 +94,9 @@ impl Config {
     }
 
     pub(crate) fn text(&self) -> String {
-        let Config { workers, proxy, listen, upstream, log, rest } = self;
+        let Config { workers, proxy, listen, upstream, log, detection, rest } = self;
         let listen = format!("proxy = {proxy}\nadmin = \"127.0.0.1:0\"\nworkers = {workers}\n{listen}");
-        format!("[listen]\n{listen}\n[upstreams.app]\n{upstream}\n[log]\n{log}\n{rest}")
+        let listen = format!("[listen]\n{listen}\n[upstreams.app]\n{upstream}\n[log]\n{log}\n");
+        format!("{listen}[detection]\n{detection}\n{rest}")
     }
 }

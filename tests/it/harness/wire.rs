@@ -171,6 +171,18 @@ impl Wire {
         }
     }
 
+    /// Everything up to and with `end`, as it stands on the wire, chunk sizes included.
+    #[track_caller]
+    pub(crate) fn read_through(&mut self, end: &str) -> String {
+        loop {
+            if let Some(at) = find(&self.unread, end.as_bytes()) {
+                let read: Vec<u8> = self.unread.drain(..at + end.len()).collect();
+                return String::from_utf8_lossy(&read).into_owned();
+            }
+            assert_ne!(self.fill().expect("more arrives"), 0, "ended without {end:?}");
+        }
+    }
+
     /// Everything until the peer ends the connection.
     pub(crate) fn try_read_to_end(&mut self) -> io::Result<Vec<u8>> {
         while self.fill()? > 0 {}

@@ -1,0 +1,203 @@
+//! What was found, for whoever looks: each change of a finding, told to those who follow.
+//!
+//! The engine remembers findings, under numbers; here they get their names ([`report`]), and a [`Book`] tells of what
+//! changes. The proxy writes it; the admin listener and `weir findings` read it. Bounded, whatever is found.
+
+pub mod filter;
+pub mod report;
+pub mod stream;
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::RandomState;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::broadcast;
+
+use crate::clause::Behaviour;
+use crate::facts::Principal;
+use report::FindingReport;
+use stream::{Change, Event};
+
+/// Changes that one who follows may be behind before it misses some, and that one who comes back is told of.
+pub const BEHIND_MAX: usize = 256;
+/// Accounts whose names are remembered; of more, those that were found last.
+const NAMES_MAX: usize = 16 * 1024;
+
+/// Tells of findings. Any number of threads write and read at once.
+#[derive(Debug)]
+pub struct Book {
+    /// For what stands in the place of an address or a credential. Its key dies with the process.
+    hasher: RandomState,
+    pages: Mutex<Pages>,
+}
+
+#[derive(Debug)]
+struct Pages {
+    /// By behaviour.
+    open: [u64; Behaviour::ALL.len()],
+    names: Names,
+    /// The latest changes.
+    told: VecDeque<Arc<Event>>,
+    /// The number of the last change.
+    last: u64,
+    /// `None` once nothing more is told.
+    followers: Option<broadcast::Sender<Arc<Event>>>,
+}
+
+/// The ids of accounts that were found.
+#[derive(Debug, Default)]
+struct Names {
+    ids: HashMap<Principal, Arc<str>>,
+    /// From the one that was found first.
+    order: VecDeque<Principal>,
+}
+
+/// What somebody who follows has from the beginning.
+#[derive(Debug)]
+pub struct Followed {
+    /// Changes since the one that was seen last.
+    pub backlog: Vec<Arc<Event>>,
+    /// Changes since then that are no longer remembered.
+    pub missed: u64,
+    pub changes: broadcast::Receiver<Arc<Event>>,
+}
+
+impl Default for Book {
+    fn default() -> Self {
+        let (followers, _) = broadcast::channel(BEHIND_MAX);
+        let pages = Pages {
+            open: [0; Behaviour::ALL.len()],
+            names: Names::default(),
+            told: VecDeque::new(),
+            last: 0,
+            followers: Some(followers),
+        };
+        Book { hasher: RandomState::new(), pages: Mutex::new(pages) }
+    }
+}
+
+impl Book {
+    /// Notes a change of a finding, and tells it to those who follow.
+    pub fn tell(&self, change: Change, behaviour: Behaviour, report: FindingReport) {
+        let mut pages = self.pages.lock();
+        pages.last += 1;
+        if let Some(open) = pages.open.get_mut(behaviour as usize) {
+            match change {
+                Change::Opened => *open += 1,
+                Change::Sanctioned => {}
+                Change::Closed => *open = open.saturating_sub(1),
+            }
+        }
+        let event = Arc::new(Event { number: pages.last, change, report });
+        pages.told.push_back(Arc::clone(&event));
+        if pages.told.len() > BEHIND_MAX {
+            pages.told.pop_front();
+        }
+        if let Some(followers) = &pages.followers {
+            // An error means that nobody follows.
+            let _ = followers.send(event);
+        }
+    }
+
+    /// How many findings of each behaviour are open.
+    pub fn open(&self) -> Vec<(Behaviour, u64)> {
+        let open = self.pages.lock().open;
+        Behaviour::ALL.into_iter().zip(open).collect()
+    }
+
+    /// The number of the last change.
+    pub fn last(&self) -> u64 {
+        self.pages.lock().last
+    }
+
+    /// All changes from now on, and first those after the one that was `seen` last. `None` once weir stops.
+    pub fn follow(&self, seen: Option<u64>) -> Option<Followed> {
+        let pages = self.pages.lock();
+        let changes = pages.followers.as_ref()?.subscribe();
+        // Of a number that was never given out, of another process perhaps, nothing is known.
+        let Some(seen) = seen.filter(|seen| *seen <= pages.last) else {
+            return Some(Followed { backlog: Vec::new(), missed: 0, changes });
+        };
+        let backlog: Vec<Arc<Event>> =
+            pages.told.iter().filter(|event| event.number > seen).map(Arc::clone).collect();
+        let missed = (pages.last - seen).saturating_sub(backlog.len() as u64);
+        Some(Followed { backlog, missed, changes })
+    }
+
+    /// Ends what is told to those who follow.
+    pub fn close(&self) {
+        self.pages.lock().followers = None;
+    }
+
+    /// Remembers what an account that was found is called.
+    pub fn name(&self, account: Principal, id: &Arc<str>) {
+        let Pages { names, .. } = &mut *self.pages.lock();
+        if names.ids.insert(account, Arc::clone(id)).is_some() {
+            return;
+        }
+        names.order.push_back(account);
+        if names.order.len() > NAMES_MAX
+            && let Some(first) = names.order.pop_front()
+        {
+            names.ids.remove(&first);
+        }
+    }
+
+    fn name_of(&self, account: Principal) -> Option<Arc<str>> {
+        self.pages.lock().names.ids.get(&account).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::report::tests::report;
+    use super::*;
+
+    fn tell(book: &Book, change: Change, id: u64) {
+        book.tell(change, Behaviour::Crawl, report(id));
+    }
+
+    /// Promise: how many are open is known, of each behaviour.
+    #[test]
+    fn open_findings_are_counted() {
+        let book = Book::default();
+        (1..=3).for_each(|id| tell(&book, Change::Opened, id));
+        tell(&book, Change::Sanctioned, 2);
+        tell(&book, Change::Closed, 2);
+        let open = |of| book.open().into_iter().find(|(behaviour, _)| *behaviour == of).unwrap().1;
+        assert_eq!((open(Behaviour::Crawl), open(Behaviour::Flood), book.last()), (2, 0, 5));
+    }
+
+    /// Promise: who comes back is told of what changed meanwhile, and of how much of that is forgotten; nothing is told
+    /// twice.
+    #[test]
+    fn who_comes_back_is_told() {
+        let book = Book::default();
+        (1..=3).for_each(|id| tell(&book, Change::Opened, id));
+        let numbers = |followed: &Followed| followed.backlog.iter().map(|e| e.number).collect::<Vec<_>>();
+        let mut followed = book.follow(Some(1)).unwrap();
+        assert_eq!((numbers(&followed), followed.missed), (vec![2, 3], 0));
+        tell(&book, Change::Sanctioned, 3);
+        assert_eq!(followed.changes.try_recv().unwrap().number, 4);
+        assert!(book.follow(None).unwrap().backlog.is_empty());
+        (0..BEHIND_MAX as u64).for_each(|id| tell(&book, Change::Opened, id));
+        let followed = book.follow(Some(1)).unwrap();
+        assert_eq!((followed.backlog.len(), followed.missed), (BEHIND_MAX, 3));
+        assert_eq!(book.follow(Some(u64::MAX)).unwrap().missed, 0);
+        book.close();
+        assert!(book.follow(None).is_none());
+    }
+
+    /// Promise: however many accounts are found, the names of the latest are remembered, and no more.
+    #[test]
+    fn names_are_bounded() {
+        let book = Book::default();
+        let account = |n: usize| Principal::account(&n.to_string());
+        for n in 0..=NAMES_MAX {
+            book.name(account(n), &n.to_string().into());
+        }
+        assert_eq!(book.name_of(account(0)), None);
+        assert_eq!(book.name_of(account(NAMES_MAX)).as_deref(), Some(&*NAMES_MAX.to_string()));
+    }
+}

@@ -1,0 +1,112 @@
+//! What detectors see of each request, and what becomes of what they find: a number, a line in the log, and news for
+//! those who follow.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{HeaderName, REFERER, USER_AGENT};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::exchange::Exchange;
+use super::{Live, Shared};
+use crate::detect::Request;
+use crate::engine::{Arrival, Case, FindingEvent, FindingEvents};
+use crate::facts::{Account, Facts};
+use crate::finding::RequestId;
+use crate::findings::report::FindingReport;
+use crate::findings::stream::Change;
+use crate::remedy::Mode;
+
+/// How often findings are looked for that are over.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Lets detectors see a request, admitted or not, once its answer is known. Reads nothing where nobody watches.
+pub(super) fn see(exchange: &mut Exchange, facts: &Facts<'_>, query: Option<&str>) {
+    if !exchange.live.binding.is_watching() {
+        return;
+    }
+    let shared = Arc::clone(exchange.shared());
+    let conduct = &exchange.live.policy.conduct;
+    let (engine, reader) = (&shared.engine, shared.engine.reader());
+    let field = |name: HeaderName| facts.headers.get(name).and_then(|value| value.to_str().ok());
+    let request = Request { method: facts.method.as_str(), path: facts.path, query, referer: field(REFERER) };
+    let mut sight = reader.read(&request);
+    sight.is_trap = conduct.is_trap(facts.path);
+    sight.is_disallowed =
+        shared.robots.forbids(facts.host, field(USER_AGENT).unwrap_or_default(), facts.path, query);
+    let host = (!facts.host.is_empty()).then(|| reader.host(facts.host));
+    let request_id = RequestId::new(exchange.request_id.as_bytes());
+    let arrival = Arrival::of(facts, sight, host, Some(request_id));
+    let ticket = exchange.ticket.take().unwrap_or_default();
+    exchange.ticket = Some(engine.watch(&exchange.live.binding, ticket, &arrival));
+    exchange.accounts.clone_from(&facts.who.accounts);
+}
+
+/// Closes findings that were not seen for a while, for as long as weir runs.
+pub(super) async fn sweep(shared: Arc<Shared>) {
+    let mut ticks = interval(SWEEP_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let events = shared.engine.sweep_findings(shared.clock.now());
+        tell(&shared, &shared.live.load(), events, &[]);
+    }
+}
+
+/// Counts, logs and passes on what became of findings. `accounts` are those behind the request that showed it.
+pub(super) fn tell(shared: &Shared, live: &Live, events: FindingEvents, accounts: &[Account]) {
+    for event in events {
+        let (change, case) = match &event {
+            FindingEvent::Opened(case) => (Change::Opened, case),
+            FindingEvent::Sanctioned(case) => (Change::Sanctioned, case),
+            FindingEvent::Closed(case) => (Change::Closed, case),
+        };
+        let Case { finding, mode, .. } = &**case;
+        let is_it = |account: &&Account| account.principal == finding.principal;
+        if let Some(account) = accounts.iter().find(is_it) {
+            shared.findings.name(account.principal, &account.id);
+        }
+        if change == Change::Opened {
+            live.metrics.finding(finding.behaviour, *mode);
+        }
+        let report = shared.findings.report(case, &live.policy, shared.clock);
+        log(change, &report, *mode);
+        shared.findings.tell(change, finding.behaviour, report);
+    }
+}
+
+/// One line for each change: a warning where somebody is refused from now on.
+fn log(change: Change, report: &FindingReport, mode: Mode) {
+    let numbers: Vec<String> = report
+        .evidence
+        .iter()
+        .map(|number| format!("{} {} of {}", number.counter, number.value, number.threshold))
+        .collect();
+    macro_rules! line {
+        ($level:ident, $message:literal) => {
+            tracing::$level!(
+                target: "weir::findings",
+                finding = report.id,
+                detector = report.detector,
+                rule = report.rule,
+                clause = report.clause,
+                principal_kind = report.principal.kind,
+                principal = report.principal.id,
+                addresses = report.addresses.join(" "),
+                confidence = report.confidence,
+                mode = report.mode,
+                action = report.action,
+                until = report.until,
+                evidence = numbers.join(", "),
+                requests = report.samples.join(" "),
+                $message
+            )
+        };
+    }
+    match change {
+        Change::Opened if mode == Mode::Enforce => line!(warn, "finding opened"),
+        Change::Opened => line!(info, "finding opened"),
+        Change::Sanctioned => line!(warn, "finding sanctioned: its principal is refused"),
+        Change::Closed => line!(info, "finding closed"),
+    }
+}
