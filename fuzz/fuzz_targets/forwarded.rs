@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 use weir::policy::{ForwardedHeader, Trust};
 use weir::proxy::forwarded::{Hop, Scheme, believed_client, rewrite};
+use weir::proxy::headers::Added;
 
 const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -31,7 +32,9 @@ fuzz_target!(|data: (u8, Vec<(bool, Vec<u8>)>)| {
     }
     assert_eq!(believed_client(STRANGER, &trust, &headers), STRANGER);
     let client = believed_client(PROXY, &trust, &headers);
-    rewrite(&mut headers, &Hop::new(PROXY, Scheme::Http, &trust), client);
+    let mut added = Added::new();
+    rewrite(&mut headers, &Hop::new(PROXY, Scheme::Http, &trust), client, &mut added);
+    headers.extend(added);
     let said: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
     assert_eq!(said, [client.to_string().as_str()]);
     assert!(!headers.contains_key("x-real-ip"));

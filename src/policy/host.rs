@@ -63,14 +63,24 @@ pub fn split(raw: &str) -> Result<HostPort<'_>, HostFault> {
         };
         return Ok(HostPort { name, port });
     }
-    let end = raw.bytes().position(|b| !NAME[usize::from(b)]).unwrap_or(raw.len());
+    // In one pass: every request comes this way, twice. No label is empty, but for the root's at the end.
+    let (mut end, mut after_dot, mut has_empty_label) = (0, true, false);
+    for b in raw.bytes().take_while(|&b| NAME[usize::from(b)]) {
+        has_empty_label |= after_dot && b == b'.';
+        after_dot = b == b'.';
+        end += 1;
+    }
     let (name, rest) = raw.split_at_checked(end).ok_or(HostFault::InvalidName)?;
     let port = match rest.strip_prefix(':') {
         Some(digits) => Some(port(digits)?),
         None if rest.is_empty() => None,
         None => return Err(HostFault::InvalidName),
     };
-    Ok(HostPort { name: check_labels(name)?, port })
+    match name.strip_suffix('.').unwrap_or(name) {
+        "" => Err(HostFault::Empty),
+        _ if has_empty_label => Err(HostFault::InvalidName),
+        name => Ok(HostPort { name, port }),
+    }
 }
 
 /// RFC 3986 §2.3 `unreserved`.
@@ -83,22 +93,6 @@ const NAME: [bool; 256] = {
     }
     table
 };
-
-/// No label is empty, but for the root's.
-fn check_labels(name: &str) -> Result<&str, HostFault> {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    if name.is_empty() {
-        return Err(HostFault::Empty);
-    }
-    let mut after_dot = true;
-    for b in name.bytes() {
-        if after_dot && b == b'.' {
-            return Err(HostFault::InvalidName);
-        }
-        after_dot = b == b'.';
-    }
-    if after_dot { Err(HostFault::InvalidName) } else { Ok(name) }
-}
 
 /// `None` if `name` is not in brackets. A zone (`%eth0`) means nothing to another machine and is not accepted.
 fn bracketed(name: &str) -> Option<Result<Ipv6Addr, HostFault>> {

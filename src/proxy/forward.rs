@@ -9,13 +9,14 @@ use http::{Method, Version, request, response};
 
 use super::alarm::{Alarm, by};
 use super::exchange::Exchange;
+use super::headers::{self, Added};
+use super::interim;
 use super::request_body::{Progress, RequestBody, Upload};
 use super::upstream::connect::ConnectError;
 use super::upstream::gate::GateError;
 use super::upstream::http1::fault::Http1Error;
 use super::upstream::server::Server;
 use super::upstream::{Lease, LeaseError, Upstream};
-use super::{headers, interim};
 use crate::clock::Clock;
 use crate::metrics::{QueueRejection, Timeout};
 use crate::policy::UpstreamId;
@@ -100,6 +101,7 @@ pub async fn forward(
 #[derive(Debug)]
 pub struct Onward<'a> {
     pub head: &'a mut request::Parts,
+    pub added: &'a Added,
     pub body: RequestBody,
 }
 
@@ -195,7 +197,8 @@ impl Attempt<'_> {
         };
         let again = (reused || self.upstream.servers.len() > 1) && request.is_repeatable();
         interim::await_continue(self.exchange);
-        connection.http1.begin(request.head, std::mem::replace(&mut request.body, RequestBody::Empty));
+        let body = std::mem::replace(&mut request.body, RequestBody::Empty);
+        connection.http1.begin(request.head, request.added, body);
         let since = if reused { waiting_since } else { clock.now() };
         let exchange = &*self.exchange;
         let mut patience = Patience::new(self.steps, exchange.upload.as_deref(), clock, since);

@@ -1,6 +1,7 @@
 //! Fields that end at weir, and fields that weir writes (RFC 9110 §7.6).
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use smallvec::SmallVec;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -117,11 +118,13 @@ pub fn ensure_host(headers: &mut HeaderMap, authority: &str) {
         .or_insert_with(|| HeaderValue::from_str(authority).unwrap_or_else(|_| HeaderValue::from_static("")));
 }
 
-/// Adds weir to `Via` (RFC 9110 §7.6.3).
-pub fn write_via(headers: &mut HeaderMap, version: http::Version) {
-    let ours =
-        HeaderValue::from_static(if version == http::Version::HTTP_10 { "1.0 weir" } else { "1.1 weir" });
-    headers.append(header::VIA, ours);
+/// Fields that weir writes into a request. Beside its map: nothing looks for them there any more.
+pub type Added = SmallVec<[(HeaderName, HeaderValue); 6]>;
+
+/// weir's line of `Via`, behind those that are there (RFC 9110 §7.6.3).
+pub fn via(version: http::Version) -> (HeaderName, HeaderValue) {
+    let ours = if version == http::Version::HTTP_10 { "1.0 weir" } else { "1.1 weir" };
+    (header::VIA, HeaderValue::from_static(ours))
 }
 
 /// Whether a list-valued field holds `token`, in any case.

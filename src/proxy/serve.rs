@@ -18,7 +18,7 @@ use super::connection::Conn;
 use super::exchange::Exchange;
 use super::forward::{self, Answer, ForwardError, Onward, Steps};
 use super::forwarded;
-use super::headers::{self, X_REQUEST_ID};
+use super::headers::{self, Added, X_REQUEST_ID};
 use super::notices;
 use super::refusal::jitter::Jitter;
 use super::request_body::RequestBody;
@@ -86,6 +86,10 @@ impl Stop {
     fn malformed(notice: Notice) -> Self {
         Stop { decision: RequestDecision::Malformed, notice }
     }
+
+    fn unasked_switch() -> Self {
+        Stop { decision: RequestDecision::Failed, notice: notices::unasked_switch() }
+    }
 }
 
 /// A request that reached the app.
@@ -144,25 +148,24 @@ async fn pass(
 
     // Forward: what ends here is removed, what weir knows is written.
     let bytes_max = body_limit(policy, route, &body)?;
-    let upgrade = rewrite_head(exchange, parts, client);
+    let mut added = Added::new();
+    let upgrade = rewrite_head(exchange, parts, client, &mut added);
     parts.uri = target;
     let on_upgrade = if upgrade { parts.extensions.remove::<OnUpgrade>() } else { None };
 
     let body = onward_body(exchange, parts, body, bytes_max);
     let steps = steps(policy, route, exchange);
     exchange.conn.side.set_deadline(steps.until);
-    let answer = forward::forward(exchange, route.upstream, Onward { head: parts, body }, steps).await;
+    let answer =
+        forward::forward(exchange, route.upstream, Onward { head: parts, added: &added, body }, steps).await;
     let answer = answer.map_err(|error| failed(exchange, &error))?;
     if let Some(record) = &mut exchange.record {
         record.server = Some(answer.1.server.name_shared());
     }
+    let switched = answer.0.status == StatusCode::SWITCHING_PROTOCOLS;
     match on_upgrade {
-        Some(client) if answer.0.status == StatusCode::SWITCHING_PROTOCOLS => {
-            Ok(Passed::Switched(answer, client))
-        }
-        None if answer.0.status == StatusCode::SWITCHING_PROTOCOLS => {
-            Err(Stop { decision: RequestDecision::Failed, notice: notices::unasked_switch() })
-        }
+        Some(client) if switched => Ok(Passed::Switched(answer, client)),
+        None if switched => Err(Stop::unasked_switch()),
         _ => Ok(Passed::Answer(answer)),
     }
 }
@@ -197,18 +200,19 @@ async fn admit_in_sight(exchange: &mut Exchange, facts: Facts<'_>, query: Option
     admitted
 }
 
-/// Writes the head as the app will see it. Returns whether it asks for an upgrade that is passed on.
-fn rewrite_head(exchange: &Exchange, parts: &mut request::Parts, client: IpAddr) -> bool {
+/// Makes the head what the app will see, but for the fields that weir writes: those are `added`. Returns whether it asks
+/// for an upgrade that is passed on.
+fn rewrite_head(exchange: &Exchange, parts: &mut request::Parts, client: IpAddr, added: &mut Added) -> bool {
     let hop = headers::strip_hop_by_hop(&mut parts.headers);
     let upgrade = hop.upgrade.as_ref().is_some_and(upgrade::is_passed_on);
     let hop = headers::HopByHop { upgrade: hop.upgrade.filter(|_| upgrade), ..hop };
-    forwarded::rewrite(&mut parts.headers, &exchange.conn.hop, client);
+    forwarded::rewrite(&mut parts.headers, &exchange.conn.hop, client, added);
     if let Some(name) = identify::learn_from(exchange) {
         forwarded::remove_spellings(&mut parts.headers, name);
     }
-    headers::write_via(&mut parts.headers, parts.version);
     headers::write_hop_by_hop(&mut parts.headers, hop);
-    parts.headers.insert(X_REQUEST_ID, exchange.request_id.clone());
+    added.push(headers::via(parts.version));
+    added.push((X_REQUEST_ID, exchange.request_id.clone()));
     upgrade
 }
 

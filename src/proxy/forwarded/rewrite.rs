@@ -7,6 +7,7 @@ use http::header::{FORWARDED, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
+use super::super::headers::Added;
 use super::believed::{X_FORWARDED_FOR, believed_element};
 use crate::policy::{ForwardedHeader, Trust, host};
 
@@ -102,15 +103,15 @@ pub fn remove_spellings(fields: &mut HeaderMap, name: &HeaderName) {
     }
 }
 
-/// Removes every known forwarding header ([`Removed`]), and writes `X-Forwarded-For` (`client`, and nothing else),
-/// `X-Forwarded-Proto`, `X-Forwarded-Host` and `Forwarded`.
+/// Removes every known forwarding header ([`Removed`]), and adds `X-Forwarded-For` (`client`, and nothing else),
+/// `X-Forwarded-Proto`, `X-Forwarded-Host` and `Forwarded` to those that weir writes.
 ///
 /// `client` is what `believed_client` gave for the same headers. Scheme and host are those of the connection and of
 /// `Host`. Where `Forwarded` is the header that is believed, a trusted proxy's `proto` and `host` in it replace
 /// them if they are valid, and only then does the new `Forwarded` have a `host`: `Host` itself reaches the
 /// application unchanged. Every other header says whose the request is, and no more: a proxy that sets that one
 /// alone passes its client's own `X-Forwarded-Host` through.
-pub fn rewrite(headers: &mut HeaderMap, hop: &Hop, client: IpAddr) {
+pub fn rewrite(headers: &mut HeaderMap, hop: &Hop, client: IpAddr, added: &mut Added) {
     let said = hop.speaks_forwarded.as_ref().map(|trust| said_by_proxy(trust, headers)).unwrap_or_default();
     hop.removed.strip(headers);
 
@@ -120,11 +121,11 @@ pub fn rewrite(headers: &mut HeaderMap, hop: &Hop, client: IpAddr) {
     } else {
         ClientValues::new(client, scheme, said.host.as_ref())
     };
-    headers.insert(X_FORWARDED_FOR, values.x_forwarded_for);
-    headers.insert(FORWARDED, values.forwarded);
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme.name()));
+    added.push((X_FORWARDED_FOR, values.x_forwarded_for));
+    added.push((FORWARDED, values.forwarded));
+    added.push((X_FORWARDED_PROTO, HeaderValue::from_static(scheme.name())));
     if let Some(host) = said.host.or_else(|| headers.get(HOST).cloned()) {
-        headers.insert(X_FORWARDED_HOST, host);
+        added.push((X_FORWARDED_HOST, host));
     }
 }
 
@@ -270,7 +271,9 @@ mod tests {
             headers.append(*name, HeaderValue::from_str(value).unwrap());
         }
         let client = believed_client(peer, &trust, &headers);
-        rewrite(&mut headers, &Hop::new(peer, Scheme::Http, &trust), client);
+        let mut added = Added::new();
+        rewrite(&mut headers, &Hop::new(peer, Scheme::Http, &trust), client, &mut added);
+        headers.extend(added);
         let mut lines: Vec<_> =
             headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
         lines.sort();

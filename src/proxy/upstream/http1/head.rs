@@ -1,29 +1,25 @@
-//! The head of a response (RFC 9112 §4, §5): found in what was read, then taken apart.
-//!
-//! Strict where a second reading is possible: no folding, no space before a colon, no bare CR, no control octet in a
-//! value. A bare LF ends a line, as §2.2 lets recipients read it: it changes no meaning here, and old applications
-//! send it.
-
-use std::mem::MaybeUninit;
+//! The head of a response (RFC 9112 §4): found in what was read, and taken apart.
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode, Version, response};
-use httparse::{ParserConfig, Status};
 use hyper::ext::ReasonPhrase;
 
 use super::fault::Malformed;
-use super::framing::{self, BodyReader, Fields};
+use super::fields::{Bounds, Lines, field};
+use super::framing::{self, BodyReader, Framing};
 
 /// More than any server sends, and little enough to be held for each connection. Envoy takes 60 KiB, HAProxy 16.
 pub const HEAD_BYTES_MAX: usize = 64 * 1024;
 pub const FIELDS_MAX: usize = 100;
 
-/// Looks for the end of a head. Each byte is looked at once, however the head arrives.
-#[derive(Clone, Copy, Debug, Default)]
+/// The fields, and the status line.
+const BOUNDS: Bounds = Bounds { bytes: HEAD_BYTES_MAX, lines: FIELDS_MAX + 1 };
+
+/// Reads one head as it arrives.
+#[derive(Debug, Default)]
 pub struct HeadReader {
-    /// No line break before this place ends the head.
-    scanned: usize,
+    lines: Lines,
 }
 
 /// A head that was read, and what follows from it for the body.
@@ -36,115 +32,84 @@ pub struct Head {
 }
 
 impl HeadReader {
-    /// Takes a whole head out of `input`, its last line break included; `None` where it is not there yet.
-    pub fn take(&mut self, input: &mut BytesMut) -> Result<Option<Bytes>, Malformed> {
+    /// Takes a whole head out of `input`; `None` where it is not there yet. Its fields are put into `headers`, which is
+    /// empty before, and after a failure.
+    ///
+    /// `to_head`: it answers a HEAD request, and so has no body.
+    pub fn take(
+        &mut self,
+        input: &mut BytesMut,
+        to_head: bool,
+        headers: &mut HeaderMap,
+    ) -> Result<Option<Head>, Malformed> {
         // Some servers send a line break too many after the response before it.
-        while input.first().is_some_and(|b| matches!(b, b'\r' | b'\n')) {
+        while let Some(b'\r' | b'\n') = input.first() {
             input.advance(1);
+        }
+        if input.is_empty() {
+            return Ok(None);
         }
         if !input.iter().zip(b"HTTP/1.").all(|(b, expected)| b == expected) {
             return Err(Malformed::StatusLine);
         }
-        match find_end(input, self.scanned, HEAD_BYTES_MAX) {
-            Found::At(end) => Ok(Some(input.split_to(end).freeze())),
-            Found::TooFar => Err(Malformed::HeadTooLarge),
-            Found::NotYet(scanned) => {
-                self.scanned = scanned;
-                Ok(None)
-            }
-        }
+        let Some(end) = self.lines.find_end(input, BOUNDS).map_err(|_| Malformed::HeadTooLarge)? else {
+            return Ok(None);
+        };
+        let section = input.split_to(end).freeze();
+        let head = parse(&section, &self.lines, to_head, headers);
+        head.map(Some).inspect_err(|_| headers.clear())
     }
 }
 
-/// Where the empty line is that ends a head or a trailer section.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    /// It ends before this byte.
-    At(usize),
-    /// Not within the bound.
-    TooFar,
-    /// Look again from here on.
-    NotYet(usize),
-}
-
-/// Looks in `bytes` from `from` on for a line break with an empty line after it.
-pub(super) fn find_end(bytes: &[u8], from: usize, max: usize) -> Found {
-    let within = bytes.get(..max).unwrap_or(bytes);
-    for at in memchr::memchr_iter(b'\n', within.get(from..).unwrap_or_default()).map(|at| from + at) {
-        match within.get(at + 1..) {
-            Some([b'\n', ..]) => return Found::At(at + 2),
-            Some([b'\r', b'\n', ..]) => return Found::At(at + 3),
-            Some([] | [b'\r']) => {
-                return if bytes.len() >= max { Found::TooFar } else { Found::NotYet(at) };
-            }
-            _ => {}
-        }
-    }
-    if bytes.len() >= max { Found::TooFar } else { Found::NotYet(bytes.len()) }
-}
-
-/// Takes a whole head apart. Its fields are put into `headers`, which is empty before and after a failure.
-///
-/// `to_head`: it answers a HEAD request, and so has no body.
-pub fn parse(head: &Bytes, to_head: bool, headers: &mut HeaderMap) -> Result<Head, Malformed> {
-    let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
-    let mut parsed = httparse::Response::new(&mut []);
-    let complete = ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, head, &mut fields);
-    match complete {
-        Ok(Status::Complete(length)) if length == head.len() => {}
-        Ok(_) => return Err(Malformed::Field),
-        Err(error) => return Err(fault_of(error)),
-    }
-    let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Malformed::StatusLine)?;
-    let version = if parsed.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
-
-    let read = read_fields(head, parsed.headers, headers);
-    let framed = read.and_then(|seen| Ok((framing::body_of(status, version, to_head, &seen)?, seen)));
-    let (body, seen) = framed.inspect_err(|_| headers.clear())?;
-    if seen.lengths > 1 {
-        collapse_length(headers);
-    }
-    let keeps_alive = match version {
-        Version::HTTP_11 => !seen.says_close,
-        _ => seen.says_keep_alive && !seen.says_close,
-    };
-    let keeps_alive = keeps_alive && !matches!(body, BodyReader::UntilClose);
-
-    let mut parts = Response::new(()).into_parts().0;
-    parts.status = status;
-    parts.version = version;
-    parts.headers = std::mem::take(headers);
-    let reason = parsed.reason.filter(|reason| Some(*reason) != status.canonical_reason());
-    if let Some(reason) = reason.and_then(|reason| ReasonPhrase::try_from(reason.as_bytes()).ok()) {
-        parts.extensions.insert(reason);
-    }
-    Ok(Head { parts, body, keeps_alive })
-}
-
-fn read_fields(
-    head: &Bytes,
-    fields: &[httparse::Header<'_>],
-    headers: &mut HeaderMap,
-) -> Result<Fields, Malformed> {
-    let mut seen = Fields::default();
-    headers.reserve(fields.len());
-    for field in fields {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed::Field)?;
-        let value = value_of(head, field.value)?;
+fn parse(section: &Bytes, lines: &Lines, to_head: bool, headers: &mut HeaderMap) -> Result<Head, Malformed> {
+    let mut lines = lines.of(section);
+    let (version, status, reason) = lines.next().and_then(status_line).ok_or(Malformed::StatusLine)?;
+    let mut framing = Framing::default();
+    headers.reserve(lines.len());
+    for line in lines {
+        let (name, value) = field(section, line).ok_or(Malformed::Field)?;
         match name {
-            header::CONTENT_LENGTH => seen.content_length(value.as_bytes())?,
-            header::TRANSFER_ENCODING => seen.transfer_encoding(value.as_bytes())?,
-            header::CONNECTION => seen.connection(value.as_bytes()),
+            header::CONTENT_LENGTH => framing.content_length(value.as_bytes())?,
+            header::TRANSFER_ENCODING => framing.transfer_encoding(value.as_bytes())?,
+            // Said to weir alone, and heard.
+            header::CONNECTION if !framing.connection(value.as_bytes()) => continue,
             _ => {}
         }
         headers.append(name, value);
     }
-    Ok(seen)
+    let body = framing.body_of(status, version, to_head)?;
+    if framing.lengths > 1 {
+        collapse_length(headers);
+    }
+    let mut parts = Response::new(()).into_parts().0;
+    parts.status = status;
+    parts.version = version;
+    parts.headers = std::mem::take(headers);
+    if let Some(reason) = reason {
+        parts.extensions.insert(reason);
+    }
+    let keeps_alive = framing.keeps_alive(version) && !matches!(body, BodyReader::UntilClose);
+    Ok(Head { parts, body, keeps_alive })
 }
 
-/// The value as part of `head`, without a copy.
-pub(super) fn value_of(head: &Bytes, value: &[u8]) -> Result<HeaderValue, Malformed> {
-    HeaderValue::from_maybe_shared(head.slice_ref(value)).map_err(|_| Malformed::Field)
+/// `HTTP/1.1 200 OK`; the reason where it is not the usual one. It may be missing, and the space before it too.
+fn status_line(line: &[u8]) -> Option<(Version, StatusCode, Option<ReasonPhrase>)> {
+    let (version, rest) = match line.strip_prefix(b"HTTP/1.")? {
+        [b'1', b' ', rest @ ..] => (Version::HTTP_11, rest),
+        [b'0', b' ', rest @ ..] => (Version::HTTP_10, rest),
+        _ => return None,
+    };
+    let (code, rest) = rest.split_at_checked(3)?;
+    let status = StatusCode::from_bytes(code).ok()?;
+    let reason = match rest {
+        [] => b"",
+        [b' ', reason @ ..] => reason,
+        _ => return None,
+    };
+    if status.canonical_reason().is_some_and(|usual| usual.as_bytes() == reason) {
+        return Some((version, status, None));
+    }
+    Some((version, status, Some(ReasonPhrase::try_from(reason).ok()?)))
 }
 
 /// RFC 9112 §6.3, item 5: what said the same length several times goes on saying it once.
@@ -155,22 +120,16 @@ fn collapse_length(headers: &mut HeaderMap) {
     }
 }
 
-fn fault_of(error: httparse::Error) -> Malformed {
-    match error {
-        httparse::Error::Status | httparse::Error::Version => Malformed::StatusLine,
-        httparse::Error::TooManyHeaders => Malformed::HeadTooLarge,
-        _ => Malformed::Field,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn take(input: &mut BytesMut) -> Result<Option<Head>, Malformed> {
+        HeadReader::default().take(input, false, &mut HeaderMap::new())
+    }
+
     fn read(bytes: &[u8]) -> Result<Head, Malformed> {
-        let mut input = BytesMut::from(bytes);
-        let head = HeadReader::default().take(&mut input)?.expect("the head is whole");
-        parse(&head, false, &mut HeaderMap::new())
+        take(&mut BytesMut::from(bytes)).map(|head| head.expect("the head is whole"))
     }
 
     /// What is wrong with a response that begins with this head.
@@ -210,8 +169,7 @@ mod tests {
     /// Promise: garbage is known as such at once, and not waited on for a line break that never comes.
     #[test]
     fn garbage_is_not_waited_on() {
-        let mut input = BytesMut::from(&b"\0\x01"[..]);
-        assert_eq!(HeadReader::default().take(&mut input), Err(Malformed::StatusLine));
+        assert_eq!(take(&mut BytesMut::from(&b"\0\x01"[..])).unwrap_err(), Malformed::StatusLine);
     }
 
     /// Promise: RFC 9112 §5: a field has one line, no white space before its colon, and no control octet; §5.2:
@@ -269,7 +227,7 @@ mod tests {
         let mut input = BytesMut::zeroed(0);
         input.extend_from_slice(b"HTTP/1.1 200 OK\r\nEndless: ");
         input.resize(HEAD_BYTES_MAX, b'x');
-        assert_eq!(HeadReader::default().take(&mut input), Err(Malformed::HeadTooLarge));
+        assert_eq!(take(&mut input).unwrap_err(), Malformed::HeadTooLarge);
     }
 
     /// Promise: RFC 9112 §9.3: HTTP/1.1 keeps the connection unless it says close, HTTP/1.0 closes it unless it says
@@ -298,8 +256,9 @@ mod tests {
         for refused in
             ["A: 1\r\nContent-Length: x", "A: 1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked"]
         {
-            let head = Bytes::from(format!("HTTP/1.1 200 OK\r\n{refused}\r\n\r\n"));
-            assert!(parse(&head, false, &mut headers).is_err());
+            let head = format!("HTTP/1.1 200 OK\r\n{refused}\r\n\r\n");
+            let mut input = BytesMut::from(head.as_bytes());
+            assert!(HeadReader::default().take(&mut input, false, &mut headers).is_err());
             assert!(headers.is_empty());
         }
     }

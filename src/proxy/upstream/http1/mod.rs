@@ -7,9 +7,9 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | [`request`] | the head and the frames of a request, written |
+//! | [`encode`] | the head and the frames of a request, written |
 //! | [`outgoing`] | what of them the socket has not taken yet |
-//! | [`head`] | the head of a response, found and taken apart |
+//! | [`head`], [`fields`] | the head of a response, found and taken apart |
 //! | [`framing`], [`chunked`] | where its body ends, and reading up to there |
 //! | [`fault`] | why a response cannot be used |
 //!
@@ -17,11 +17,12 @@
 //! bodies as traits, and nothing of servers, pools or time-outs.
 
 pub mod chunked;
+mod encode;
 pub mod fault;
+mod fields;
 pub mod framing;
 pub mod head;
 mod outgoing;
-mod request;
 #[cfg(test)]
 mod tests;
 
@@ -31,15 +32,15 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, StatusCode, response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, request, response};
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
+use encode::{BodyWriter, encode_head};
 use fault::Http1Error;
 use framing::BodyReader;
 use head::HeadReader;
 use outgoing::Outgoing;
-use request::BodyWriter;
 
 /// What one read asks for: doubled by every read that gets all of it, as hyper does for large bodies.
 const READ_SIZE_MIN: usize = 8 * 1024;
@@ -105,11 +106,11 @@ where
         &self.socket
     }
 
-    /// Begins a request; only where nothing is left of the one before it ([`Http1::rest`]). It is sent by
-    /// [`Http1::poll_head`].
-    pub fn begin(&mut self, request: &http::request::Parts, body: B) {
+    /// Begins a request, with the fields `added` besides its own; only where nothing is left of the one before it
+    /// ([`Http1::rest`]). It is sent by [`Http1::poll_head`].
+    pub fn begin(&mut self, request: &request::Parts, added: &[(HeaderName, HeaderValue)], body: B) {
         let length = (!body.is_end_stream()).then(|| body.size_hint());
-        let writer = request::encode_head(request, length.as_ref(), &mut self.outgoing.wire);
+        let writer = encode_head(request, added, length.as_ref(), &mut self.outgoing.wire);
         self.upload = writer.map(|writer| Upload { body, writer });
         self.to_head = request.method == Method::HEAD;
         self.reading = Reading::Head(HeadReader::default());
@@ -181,8 +182,7 @@ where
             let Reading::Head(reader) = &mut self.reading else {
                 return Poll::Ready(Err(Http1Error::Closed));
             };
-            if let Some(head) = reader.take(&mut self.input)? {
-                let head = head::parse(&head, self.to_head, &mut self.spare)?;
+            if let Some(head) = reader.take(&mut self.input, self.to_head, &mut self.spare)? {
                 let status = head.parts.status;
                 if status == StatusCode::SWITCHING_PROTOCOLS || !status.is_informational() {
                     self.keeps_alive &= head.keeps_alive && status != StatusCode::SWITCHING_PROTOCOLS;

@@ -123,7 +123,7 @@ impl Body for Frames {
 
 type Conversation = Http1<Script, Frames>;
 
-fn request(method: &str, fields: &[(&str, &str)]) -> http::request::Parts {
+fn asked(method: &str, fields: &[(&str, &str)]) -> request::Parts {
     let mut request = Request::builder().method(method).uri("/");
     for (name, value) in fields {
         request = request.header(*name, *value);
@@ -174,7 +174,7 @@ fn whole_body(http1: &mut Conversation) -> String {
 /// Asks and gets the head of the answer.
 fn ask(script: Script, method: &str, sent: Frames) -> (Conversation, response::Parts) {
     let mut http1 = Http1::new(script);
-    http1.begin(&request(method, &[]), sent);
+    http1.begin(&asked(method, &[]), &[], sent);
     let head = head(&mut http1);
     (http1, head)
 }
@@ -187,8 +187,8 @@ fn one_request_after_the_other() {
         "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nsecond\r\n0\r\n\r\n",
     ]));
     for (n, text) in ["first", "second"].into_iter().enumerate() {
-        let posted = request("POST", &[("host", "a")]);
-        http1.begin(&posted, Frames::data(&["hi"], Some(2)));
+        let posted = asked("POST", &[("host", "a")]);
+        http1.begin(&posted, &[], Frames::data(&["hi"], Some(2)));
         assert!(head(&mut http1).status.is_success());
         http1.lend(posted.headers);
         assert_eq!(whole_body(&mut http1), text);
@@ -205,9 +205,9 @@ fn sockets_that_take_little() {
     for takes in 1..80 {
         let script = Script { takes: Some(takes), ..Script::sending(&["HTTP/1.1 204 No Content\r\n\r\n"]) };
         let mut frames = Frames::data(&["hello", "", "0123456789abcdef0"], None);
-        frames.queue.push_back(Frame::trailers(request("GET", &[("x-sum", "1")]).headers));
+        frames.queue.push_back(Frame::trailers(asked("GET", &[("x-sum", "1")]).headers));
         let mut http1 = Http1::new(script);
-        http1.begin(&request("PUT", &[("trailer", "x-sum")]), frames);
+        http1.begin(&asked("PUT", &[("trailer", "x-sum")]), &[], frames);
         head(&mut http1);
         assert!(http1.rest());
         assert_eq!(
@@ -280,7 +280,7 @@ fn a_server_that_takes_no_more_may_have_answered() {
     let (mut http1, head) = ask(script, "POST", upload);
     assert_eq!((head.status.as_u16(), http1.rest()), (413, false));
     let mut http1 = Http1::new(Script { is_reset: true, ..Script::sending(&[""]) });
-    http1.begin(&request("GET", &[]), Frames::none());
+    http1.begin(&asked("GET", &[]), &[], Frames::none());
     assert!(matches!(head_error(&mut http1), Http1Error::Closed));
 }
 
@@ -288,7 +288,7 @@ fn a_server_that_takes_no_more_may_have_answered() {
 #[test]
 fn cut_answers() {
     let mut http1 = Http1::new(Script::sending(&["HTTP/1.1 200 OK\r\nA: ", ""]));
-    http1.begin(&request("GET", &[]), Frames::none());
+    http1.begin(&asked("GET", &[]), &[], Frames::none());
     assert!(matches!(head_error(&mut http1), Http1Error::Incomplete));
     for cut in [
         "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
@@ -309,7 +309,7 @@ fn cut_answers() {
 fn uploads_of_another_length() {
     for pieces in [&["four"][..], &["fourfive", "x"]] {
         let mut http1 = Http1::new(Script::default());
-        http1.begin(&request("POST", &[]), Frames::data(pieces, Some(5)));
+        http1.begin(&asked("POST", &[]), &[], Frames::data(pieces, Some(5)));
         let error = head_error(&mut http1);
         assert!(matches!(error, Http1Error::Upload(_)) && !error.is_servers());
         assert!(!http1.rest());
@@ -349,7 +349,7 @@ enum End {
 fn outcome<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Outcome {
     let sends = pieces.filter(|piece| !piece.is_empty()).map(Bytes::copy_from_slice);
     let mut http1 = Http1::new(Script { sends: sends.chain([Bytes::new()]).collect(), ..Script::default() });
-    http1.begin(&request("GET", &[]), Frames::none());
+    http1.begin(&asked("GET", &[]), &[], Frames::none());
     let mut outcome =
         Outcome { heads: vec![], data: vec![], trailers: String::new(), end: Ok(()), rests: false };
     outcome.end = take_all(&mut http1, &mut outcome).map_err(|error| match error {
@@ -415,23 +415,55 @@ fn cuts_change_nothing() {
     }
 }
 
+/// A place, the byte that is put there, and whether it takes the place of another.
+type Damage = Vec<(proptest::sample::Index, u8, bool)>;
+
+fn damages() -> impl Strategy<Value = Damage> {
+    let byte = prop_oneof![proptest::sample::select(&b"\r\n :;,0a\0"[..]), any::<u8>()];
+    proptest::collection::vec((any::<proptest::sample::Index>(), byte, any::<bool>()), 0..4)
+}
+
+fn damaged(sample: &str, damage: Damage) -> Vec<u8> {
+    let mut bytes = sample.as_bytes().to_vec();
+    for (at, byte, replaces) in damage {
+        let at = at.index(bytes.len());
+        bytes.splice(at..at + usize::from(replaces), [byte]);
+    }
+    bytes
+}
+
 proptest! {
     /// Promise: the same for responses that are damaged in any place and cut into any pieces; and none of them panics.
     #[test]
     fn cuts_of_damaged_responses_change_nothing(
         sample in proptest::sample::select(&SAMPLES[..]),
-        damage in proptest::collection::vec((any::<proptest::sample::Index>(), prop_oneof![
-            proptest::sample::select(&b"\r\n :;,0a\0"[..]), any::<u8>(),
-        ], any::<bool>()), 0..4),
+        damage in damages(),
         piece in 1_usize..20,
     ) {
-        let mut bytes = sample.as_bytes().to_vec();
-        for (at, byte, inserts) in damage {
-            let at = at.index(bytes.len());
-            bytes.splice(at..at + usize::from(!inserts), [byte]);
-        }
+        let bytes = damaged(sample, damage);
         let whole = outcome([&bytes[..]].into_iter());
         prop_assert_eq!(&outcome(bytes.chunks(piece)), &whole);
         prop_assert_eq!(&outcome(bytes.chunks(1)), &whole);
+    }
+    /// Promise: what is taken for a head, another reader takes for the same one: httparse, which hyper reads with.
+    #[test]
+    fn heads_are_read_as_others_read_them(
+        sample in proptest::sample::select(&SAMPLES[..]),
+        damage in damages(),
+    ) {
+        let bytes = damaged(sample, damage);
+        let taken = HeadReader::default().take(&mut BytesMut::from(&bytes[..]), false, &mut HeaderMap::new());
+        if let Ok(Some(head)) = taken {
+            let mut fields = [httparse::EMPTY_HEADER; 100];
+            let mut other = httparse::Response::new(&mut fields);
+            prop_assert!(other.parse(&bytes).unwrap().is_complete());
+            prop_assert_eq!(other.code, Some(head.parts.status.as_u16()));
+            for name in head.parts.headers.keys() {
+                let ours = head.parts.headers.get_all(name).iter().map(HeaderValue::as_bytes);
+                let theirs = other.headers.iter().filter(|field| name == field.name).map(|field| field.value);
+                // Said once, where it was said several times.
+                prop_assert!(ours.eq(theirs) || *name == http::header::CONTENT_LENGTH);
+            }
+        }
     }
 }

@@ -25,11 +25,13 @@ pub(super) enum BodyWriter {
 #[error("the body is not as long as its Content-Length said")]
 pub(super) struct WrongLength;
 
-/// Appends the head of `request` to `wire`. `body`: the length of its body, if one is to be sent.
+/// Appends the head of `request`, with the fields `added`, to `wire`. `body`: the length of its body, if one is to be
+/// sent.
 ///
 /// The target is in origin-form, or `*` (RFC 9112 §3.2).
 pub(super) fn encode_head(
     request: &request::Parts,
+    added: &[(HeaderName, HeaderValue)],
     body: Option<&SizeHint>,
     wire: &mut Vec<u8>,
 ) -> Option<BodyWriter> {
@@ -53,6 +55,9 @@ pub(super) fn encode_head(
             header::TRANSFER_ENCODING => {}
             _ => write_field(name, value, wire),
         }
+    }
+    for (name, value) in added {
+        write_field(name, value, wire);
     }
     let writer = match (body, length) {
         (None, _) => None,
@@ -172,7 +177,7 @@ mod tests {
 
     fn encoded(request: &request::Parts, body: Option<SizeHint>) -> String {
         let mut wire = Vec::new();
-        encode_head(request, body.as_ref(), &mut wire);
+        encode_head(request, &[], body.as_ref(), &mut wire);
         String::from_utf8(wire).unwrap()
     }
 
@@ -183,6 +188,9 @@ mod tests {
         let request = parts("GET", "/a%2Fb?c=d&&", &fields);
         let expected = "GET /a%2Fb?c=d&& HTTP/1.1\r\nhost: a\r\nx-one: 1\r\nx-one: 2\r\ncookie: a=b\r\n\r\n";
         assert_eq!(encoded(&request, None), expected);
+        let (mut wire, via) = (Vec::new(), (header::VIA, HeaderValue::from_static("1.1 weir")));
+        encode_head(&parts("GET", "/", &[("via", "1.0 a")]), &[via], None, &mut wire);
+        assert_eq!(wire, b"GET / HTTP/1.1\r\nvia: 1.0 a\r\nvia: 1.1 weir\r\n\r\n");
         assert!(encoded(&parts("OPTIONS", "*", &[]), None).starts_with("OPTIONS * HTTP/1.1\r\n"));
         assert!(encoded(&parts("PURGE", "http://a?q", &[]), None).starts_with("PURGE /?q HTTP/1.1\r\n"));
     }
@@ -236,7 +244,7 @@ mod tests {
     fn trailers() {
         let request = parts("POST", "/", &[("trailer", "X-Sum, host"), ("trailer", "X-Late")]);
         let mut wire = Vec::new();
-        let writer = encode_head(&request, Some(&SizeHint::default()), &mut wire);
+        let writer = encode_head(&request, &[], Some(&SizeHint::default()), &mut wire);
         let trailers =
             parts("GET", "/", &[("x-sum", "1"), ("host", "b"), ("x-other", "2"), ("x-late", "3")]).headers;
         wire.clear();
