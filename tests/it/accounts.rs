@@ -191,6 +191,30 @@ fn large_and_many_credentials_are_defined() {
     assert_eq!(statuses(&weir, &[&[&large], &[&many], &[empty]]), [200, 431, 200]);
 }
 
+/// A token of 100 MB is refused long before it has come, takes no memory, and keeps nobody else from being served.
+#[test]
+fn an_enormous_token_is_refused() {
+    const PIECE: usize = 1 << 20;
+    let origin = RawOrigin::answering(OK);
+    let weir = start(&origin, PLACES, "10/h");
+    assert_eq!(get(&weir, &[]).status(), 200);
+    let before = weir.peak_memory_kib();
+    let mut client = weir.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ");
+    let piece = "x".repeat(PIECE);
+    let taken = (0..100).take_while(|_| client.try_send(&piece).is_ok()).count();
+    assert!(taken < 100, "all of it was read");
+    // The answer may be lost in the reset of a connection that nobody reads any more.
+    if let Ok(Some(answer)) = client.try_response() {
+        assert_eq!(answer.status(), 431);
+    }
+    assert!(weir.peak_memory_kib() - before < 8 << 10);
+    assert_eq!(get(&weir, &["X-API-Key: acme-key"]).status(), 200);
+    origin.next_request();
+    origin.next_request();
+    origin.expect_no_request();
+}
+
 /// A new accounts file is taken over while weir runs: two keys are one account from then on, and nobody's when it is
 /// gone.
 #[test]
