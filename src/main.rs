@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// A request makes fifteen short-lived allocations, most of them hyper's; docs/performance.md has what this saves.
+/// A request makes five short-lived allocations, one of them for hyper's read buffer; docs/performance.md has what this saves.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
