@@ -7,7 +7,7 @@ use super::reader::{Item, TableKind};
 use crate::policy::tls::{MinVersion, Redirect};
 
 pub const TLS: TableKind =
-    TableKind { title: "[tls]", keys: &["certificates", "min_version", "redirect", "hsts"] };
+    TableKind { title: "[tls]", keys: &["certificates", "min_version", "http2", "redirect", "hsts"] };
 
 pub const CERTIFICATE: TableKind =
     TableKind { title: "a certificate of `certificates`", keys: &["cert", "key"] };
@@ -18,6 +18,7 @@ pub struct Tls {
     /// At least one.
     pub certificates: Vec<At<Certificate>>,
     pub min_version: Option<MinVersion>,
+    pub http2: Option<bool>,
     /// Whether plain listeners send everyone here.
     pub redirect: Option<At<Redirect>>,
     pub hsts: Option<Duration>,
@@ -48,9 +49,10 @@ pub(super) fn read(item: Item<'_>) -> Option<Tls> {
         Some(certificates)
     });
     let min_version = table.read("min_version", |item| item.word(MIN_VERSIONS));
+    let http2 = table.read("http2", |item| item.boolean());
     let redirect = table.read("redirect", |item| redirect(item).map(|it| item.at(it)));
     let hsts = table.read("hsts", |item| item.duration(HSTS_MIN..=HSTS_MAX));
-    Some(Tls { certificates: certificates?, min_version, redirect, hsts })
+    Some(Tls { certificates: certificates?, min_version, http2, redirect, hsts })
 }
 
 /// Whether, or to which port.

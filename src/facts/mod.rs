@@ -127,6 +127,8 @@ pub enum ProtocolEvent {
     MalformedBody,
     /// A head or body larger than allowed.
     TooLarge,
+    /// A connection of HTTP/2 that had to be ended: frames out of order, floods of resets.
+    Http2,
     /// A head that did not arrive in time.
     HeadTimeout,
     /// A body that stopped making progress.

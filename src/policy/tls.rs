@@ -12,6 +12,8 @@ pub struct Tls {
     /// At least one; the first serves whoever asks for a name that none of them has, or for none.
     pub certificates: Vec<Certificate>,
     pub min_version: MinVersion,
+    /// Whether HTTP/2 is offered beside HTTP/1.1.
+    pub http2: bool,
     /// Whether plain listeners send everyone to TLS.
     pub redirect: Redirect,
     /// For how long a browser is to come by TLS alone (RFC 6797).

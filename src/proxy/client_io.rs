@@ -99,6 +99,16 @@ impl ClientSide {
         }
     }
 
+    /// What is known of the next request that hyper hands over, where nobody taps its bytes.
+    pub fn expect(&self, head: Head) {
+        self.inner.lock().heads.push_back(head);
+    }
+
+    /// The client's body stopped moving.
+    pub fn body_stalled(&self) {
+        self.body_end.store(BodyEnd::Stalled as u8, Ordering::Relaxed);
+    }
+
     /// Called once for each request that hyper hands over, in order.
     pub fn begin_request(&self) -> Head {
         self.busy.store(true, Ordering::Relaxed);
@@ -116,7 +126,7 @@ impl ClientSide {
         self.deadline.store(at.map_or(u64::MAX, Moment::as_nanos), Ordering::Relaxed);
     }
 
-    fn deadline(&self) -> Option<Moment> {
+    pub fn deadline(&self) -> Option<Moment> {
         let at = self.deadline.load(Ordering::Relaxed);
         (at != u64::MAX).then(|| Moment::from_nanos(at))
     }

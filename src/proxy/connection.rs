@@ -21,20 +21,23 @@ use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 
 use super::alarm::Alarm;
-use super::client_io::{ClientIo, ClientSide};
+use super::client_io::{ClientIo, ClientSide, Head};
 use super::client_stream::ClientStream;
 use super::forwarded::{Hop, Scheme};
 use super::head::HeadLimits;
+use super::http2::streams::{Stream, Streams};
 use super::outbox::{Peer, Socket};
 use super::respond::audience::Audience;
 use super::response_body::ResponseBody;
 use super::serve::serve;
 use super::tls::ServerTls;
 use super::{Shared, notices};
+use super::{http2, tls};
 use crate::engine::ConnVerdict;
 use crate::facts::{Client, ConnFacts, ProtocolEvent};
 use crate::metrics::Timeout;
 use crate::policy::{Listener, Timeouts};
+use crate::time::Moment;
 
 /// hyper's own bound on a head; above what the tap lets through, so that the tap's error is the one seen.
 const HYPER_HEADERS_DEFAULT: usize = 100;
@@ -54,6 +57,15 @@ pub struct Conn {
     /// For the head of the app's response; requests of one connection come one after the other.
     pub patience: Mutex<Alarm>,
     pub worker: usize,
+    /// One request of HTTP/2: then this is about that request alone.
+    pub stream: Option<Arc<Stream>>,
+    opened: Arc<Opened>,
+}
+
+/// Counts a connection as open.
+#[derive(Debug)]
+struct Opened {
+    shared: Arc<Shared>,
     open: Arc<OpenConnections>,
 }
 
@@ -86,15 +98,66 @@ impl Conn {
         worker: usize,
         open: Arc<OpenConnections>,
     ) -> Self {
-        shared.metrics.connection_opened();
-        open.count.fetch_add(1, Ordering::AcqRel);
+        let open = Arc::new(Opened::new(Arc::clone(&shared), open));
         let scheme = if listener.tls { Scheme::Https } else { Scheme::Http };
         let hop = Hop::new(peer.ip(), scheme, &listener.trust);
-        Conn { shared, listener, side, peer, hop, patience: Mutex::default(), worker, open }
+        Conn {
+            shared,
+            listener,
+            side,
+            peer,
+            hop,
+            patience: Mutex::default(),
+            worker,
+            stream: None,
+            opened: open,
+        }
+    }
+
+    /// The same for one of the requests that an HTTP/2 connection has at once.
+    pub fn stream(
+        &self,
+        streams: &Arc<Streams>,
+        head: Head,
+        limits: HeadLimits,
+        now: Moment,
+    ) -> (Arc<Self>, Arc<Stream>) {
+        let side = Arc::new(ClientSide::new(limits, now));
+        side.expect(head);
+        let stream = Arc::new(streams.begin(Arc::clone(&side), self.shared.clock));
+        let conn = Conn {
+            shared: Arc::clone(&self.shared),
+            listener: Arc::clone(&self.listener),
+            side,
+            peer: self.peer,
+            hop: self.hop.clone(),
+            patience: Mutex::default(),
+            worker: self.worker,
+            stream: Some(Arc::clone(&stream)),
+            opened: Arc::clone(&self.opened),
+        };
+        (Arc::new(conn), stream)
+    }
+
+    /// Tells the engine what never became a request.
+    pub fn tell_engine(&self, event: ProtocolEvent) {
+        let live = self.shared.live.load();
+        let prefix = live.policy.client;
+        let client = Client::fold(self.peer.ip(), prefix.ipv4, prefix.ipv6);
+        let facts = ConnFacts { at: self.shared.clock.now(), client };
+        self.shared.engine.event(&live.binding, &facts, event);
     }
 }
 
-impl Drop for Conn {
+impl Opened {
+    fn new(shared: Arc<Shared>, open: Arc<OpenConnections>) -> Self {
+        shared.metrics.connection_opened();
+        open.count.fetch_add(1, Ordering::AcqRel);
+        Opened { shared, open }
+    }
+}
+
+impl Drop for Opened {
     fn drop(&mut self) {
         self.shared.metrics.connection_closed();
         if self.open.count.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -142,8 +205,13 @@ pub fn start(
     }
     let Some(tls) = live.tls.clone() else { return };
     tokio::spawn(async move {
-        if let Some(stream) = shake_hands(&conn, &tls, socket, timeouts.handshake).await {
-            serve_http1(conn, ClientStream::Tls(Box::new(stream)), builder, timeouts).await;
+        let Some(stream) = shake_hands(&conn, &tls, socket, timeouts.handshake).await else { return };
+        let speaks_http2 = stream.get_ref().1.alpn_protocol() == Some(tls::HTTP2);
+        let stream = ClientStream::Tls(Box::new(stream));
+        if speaks_http2 {
+            http2::serve(conn, stream, limits, timeouts).await;
+        } else {
+            serve_http1(conn, stream, builder, timeouts).await;
         }
     });
 }
@@ -167,11 +235,7 @@ async fn shake_hands(
             ProtocolEvent::HandshakeTimeout
         }
     };
-    let live = conn.shared.live.load();
-    let prefix = live.policy.client;
-    let client = Client::fold(conn.peer.ip(), prefix.ipv4, prefix.ipv6);
-    let facts = ConnFacts { at: conn.shared.clock.now(), client };
-    conn.shared.engine.event(&live.binding, &facts, event);
+    conn.tell_engine(event);
     None
 }
 
@@ -186,10 +250,10 @@ async fn serve_http1(conn: Arc<Conn>, stream: ClientStream, builder: http1::Buil
 }
 
 /// A panic ends its own request and no other.
-fn guarded(
+pub(super) fn guarded(
     conn: Arc<Conn>,
     request: Request<Incoming>,
-) -> Guarded<impl Future<Output = Response<ResponseBody>>> {
+) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> {
     Guarded { inner: serve(conn, request) }
 }
 

@@ -238,6 +238,9 @@ impl Drop for Exchange {
         if std::thread::panicking() {
             self.shared().metrics.panicked();
         }
+        if let Some(stream) = self.conn.stream.as_ref().filter(|_| self.completed) {
+            stream.complete();
+        }
         let (decision, total) = (self.final_decision(), now.since(self.started));
         let waited = self.upstream.as_ref().map(|u| u.waited);
         self.live.metrics.request(self.route, decision, self.status, total, waited);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::{Method, Version, request, response};
 
 use super::alarm::{Alarm, by};
+use super::client_io::ClientSide;
 use super::exchange::Exchange;
 use super::headers::{self, Added};
 use super::interim;
@@ -201,7 +202,7 @@ impl Attempt<'_> {
         connection.http1.begin(request.head, request.added, body);
         let since = if reused { waiting_since } else { clock.now() };
         let exchange = &*self.exchange;
-        let mut patience = Patience::new(self.steps, exchange.upload.as_deref(), clock, since);
+        let mut patience = Patience::new(self.steps, exchange, clock, since);
         // Large, and so put where it is needed at once.
         let mut result = None;
         let ran_out = poll_fn(|cx| {
@@ -244,9 +245,12 @@ impl Attempt<'_> {
 
     /// The answer took too long.
     fn ran_out(self, mut lease: Lease, error: ForwardError) -> Failure {
-        let overtime = matches!(error, ForwardError::Overtime);
-        self.exchange.timed_out(if overtime { Timeout::Total } else { Timeout::FirstByte });
-        if !overtime {
+        self.exchange.timed_out(match error {
+            ForwardError::Overtime => Timeout::Total,
+            ForwardError::BodyBroken => Timeout::BodyProgress,
+            _ => Timeout::FirstByte,
+        });
+        if matches!(error, ForwardError::NoResponse(_)) {
             // The total may have gone by on the client's time; only a missing answer is the server's.
             self.exchange.blame(&lease.server);
         }
@@ -288,14 +292,22 @@ fn fault_of(error: Http1Error, upload: Option<&Upload>) -> ForwardError {
 struct Patience<'a> {
     steps: Steps,
     upload: Option<&'a Upload>,
+    /// Whose upload stalls unseen: on a socket of its own that would be noticed there.
+    shares_socket: Option<&'a ClientSide>,
     clock: Clock,
     since: Moment,
     due: Moment,
 }
 
 impl<'a> Patience<'a> {
-    fn new(steps: Steps, upload: Option<&'a Upload>, clock: Clock, since: Moment) -> Self {
-        Patience { steps, upload, clock, since, due: since.after(steps.first_byte) }
+    fn new(steps: Steps, exchange: &'a Exchange, clock: Clock, since: Moment) -> Self {
+        let upload = exchange.upload.as_deref();
+        let shares_socket = exchange.conn.stream.as_ref().map(|_| &*exchange.conn.side);
+        let first = match upload.and(shares_socket) {
+            Some(_) => steps.first_byte.min(steps.body_progress),
+            None => steps.first_byte,
+        };
+        Patience { steps, upload, shares_socket, clock, since, due: since.after(first) }
     }
 
     /// Ready once it is over. `alarm` is the connection's own: it waits for one response at a time.
@@ -309,6 +321,13 @@ impl<'a> Patience<'a> {
             }
             self.due = self.look_again(now);
             if now >= self.due {
+                if let (Some(upload), Some(side)) = (self.upload, self.shares_socket)
+                    && upload.progress() == Progress::Going
+                    && upload.is_starved()
+                {
+                    side.body_stalled();
+                    return Poll::Ready(ForwardError::BodyBroken);
+                }
                 return Poll::Ready(ForwardError::NoResponse(self.steps.first_byte));
             }
         }
@@ -318,7 +337,9 @@ impl<'a> Patience<'a> {
     fn look_again(&self, now: Moment) -> Moment {
         let Some(upload) = self.upload else { return self.since.after(self.steps.first_byte) };
         match upload.progress() {
-            Progress::Going if upload.is_starved() => now.after(self.steps.body_progress),
+            Progress::Going if upload.is_starved() && self.shares_socket.is_none() => {
+                now.after(self.steps.body_progress)
+            }
             Progress::Going => upload.moved_at().after(self.steps.body_progress),
             _ => upload.moved_at().after(self.steps.first_byte),
         }

@@ -123,7 +123,11 @@ pub type Added = SmallVec<[(HeaderName, HeaderValue); 6]>;
 
 /// weir's line of `Via`, behind those that are there (RFC 9110 §7.6.3).
 pub fn via(version: http::Version) -> (HeaderName, HeaderValue) {
-    let ours = if version == http::Version::HTTP_10 { "1.0 weir" } else { "1.1 weir" };
+    let ours = match version {
+        http::Version::HTTP_10 => "1.0 weir",
+        http::Version::HTTP_2 => "2 weir",
+        _ => "1.1 weir",
+    };
     (header::VIA, HeaderValue::from_static(ours))
 }
 

@@ -34,7 +34,7 @@ pub fn pass_on(head: response::Parts, exchange: &Exchange) {
         if let Some(upload) = &exchange.upload {
             upload.release();
         }
-    } else if exchange.version >= Version::HTTP_11 {
+    } else if exchange.version == Version::HTTP_11 {
         let mut fields = head.headers;
         headers::strip_hop_by_hop(&mut fields);
         // RFC 9110 §8.6: there is no body whose length it could be.

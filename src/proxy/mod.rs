@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | accept | [`listener`], [`worker`] | one runtime per core, one socket each |
 //! | shake hands | [`tls`], [`client_stream`] | where a listener speaks TLS |
-//! | read | [`client_io`], [`head`] | only heads with one reading pass; slow ones are ended |
+//! | read | [`client_io`], [`head`], [`http2`] | only heads with one reading pass; slow ones are ended |
 //! | identify | [`serve`], [`forwarded`], `policy::path`, [`identify`] | the believed client, one host, one path, one route; whose request it is |
 //! | admit | `admit` → `engine` | findings in force and all limits in one decision; `delay`: a turn to wait for |
 //! | watch | `watching` → `engine` | what detectors see of it; [`robots`]: what the app asks crawlers to leave alone |
@@ -30,6 +30,7 @@ pub mod forwarded;
 #[doc(hidden)]
 pub mod head;
 pub mod headers;
+pub mod http2;
 pub mod identify;
 pub mod interim;
 pub mod lifecycle;
@@ -233,7 +234,11 @@ impl Proxy {
     /// threads, or no random number.
     pub fn start(policy: Policy, mut options: Options) -> io::Result<Proxy> {
         // Every kind of fault is on the scrape from the start: a rate needs a zero to rise from.
-        let faults = head::Fault::ALL.map(head::Fault::name).into_iter().chain([connection::HANDSHAKE_FAULT]);
+        let faults = head::Fault::ALL.map(head::Fault::name).into_iter().chain([
+            connection::HANDSHAKE_FAULT,
+            http2::CALM_FAULT,
+            http2::PROTOCOL_FAULT,
+        ]);
         options.metrics.declare_protocol_faults(faults);
         let engine = options.engine.take().unwrap_or_else(|| {
             let engine = Engine::new(policy.memory_of_limits()).watching(policy.memory_of_conduct());

@@ -122,6 +122,15 @@ impl AppBody {
         })
     }
 
+    /// Whose turn it is, the client's or the app's, where nobody sees that on the client's socket.
+    fn note_turn(&self, offered: bool) {
+        match &self.exchange.conn.stream {
+            Some(stream) if offered => stream.offer(stream.now()),
+            Some(stream) => stream.withdraw(),
+            None => {}
+        }
+    }
+
     fn poll_app(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Http1Error>>> {
         match self.lease.connection() {
             Some(connection) => connection.http1.poll_body(cx),
@@ -191,7 +200,11 @@ impl Body for ResponseBody {
                 }
                 Poll::Ready(data.map(|data| Ok(Frame::data(data))))
             }
-            ResponseBody::App(app) => app.poll_frame(cx),
+            ResponseBody::App(app) => {
+                let polled = app.poll_frame(cx);
+                app.note_turn(polled.is_ready());
+                polled
+            }
         }
     }
 

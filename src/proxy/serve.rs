@@ -35,7 +35,7 @@ use crate::time::WallTime;
 
 /// Answers one request that hyper read, or the stand-in for one that was refused before hyper saw it.
 pub async fn serve(conn: Arc<Conn>, request: Request<Incoming>) -> Response<ResponseBody> {
-    let head = conn.side.begin_request();
+    let (head, is_stream) = (conn.side.begin_request(), conn.stream.is_some());
     let shared = Arc::clone(&conn.shared);
     let (mut parts, body) = request.into_parts();
     let trusted = conn.listener.trust.covers(conn.peer.ip());
@@ -70,7 +70,8 @@ pub async fn serve(conn: Arc<Conn>, request: Request<Incoming>) -> Response<Resp
         // What the app says itself stays.
         response.headers_mut().entry(header::STRICT_TRANSPORT_SECURITY).or_insert(hsts);
     }
-    if shared.lifecycle.is_draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+    // HTTP/2 has a frame of its own for that.
+    if shared.lifecycle.is_draining() && !is_stream && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response

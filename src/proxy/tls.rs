@@ -24,7 +24,8 @@ use crate::policy::Policy;
 use crate::policy::tls::{Certificate, MinVersion, Tls};
 
 /// What clients may speak inside (RFC 7301).
-const ALPN: [&[u8]; 1] = [b"http/1.1"];
+pub const HTTP2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
 
 /// Why certificates cannot serve.
 #[derive(Debug, Error)]
@@ -85,7 +86,8 @@ impl ServerTls {
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(certificates));
         config.ticketer = Arc::clone(&tickets.0);
-        config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
+        let protocols: &[&[u8]] = if tls.http2 { &[HTTP2, HTTP1] } else { &[HTTP1] };
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         let hsts = tls.hsts.and_then(|age| format!("max-age={}", age.as_secs()).try_into().ok());
         Ok(ServerTls { acceptor: TlsAcceptor::from(Arc::new(config)), hsts })
     }

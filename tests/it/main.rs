@@ -19,6 +19,7 @@ mod findings;
 mod flood;
 mod forwarding;
 mod harness;
+mod http2;
 mod interim;
 mod limits;
 mod load;

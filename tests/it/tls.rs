@@ -4,50 +4,19 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{
-    ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion, RootCertStore, StreamOwned,
-    SupportedProtocolVersion, crypto, version,
+    ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion, StreamOwned, SupportedProtocolVersion,
+    version,
 };
 
-use crate::harness::{Config, Launch, PATIENCE, RawClient, RawOrigin, Tool, Weir};
+use crate::harness::{Authority, Config, Launch, PATIENCE, RawClient, RawOrigin, Tool, Weir};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const GET: &str = "GET /a HTTP/1.1\r\nHost: app.test\r\n\r\n";
 
-/// Somebody whom the clients of a test trust.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // Another name than what it issues has: OpenSSL takes those for self-signed otherwise.
-        params.distinguished_name.push(DnType::CommonName, "an authority for tests");
-        Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    /// A certificate for some names and its key, both in PEM.
-    fn issue(&self, names: &[&str]) -> (String, String) {
-        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &self.0).unwrap();
-        (certificate.pem(), key.serialize_pem())
-    }
-
-    /// A client that trusts nobody else, with a memory of sessions.
-    fn client(&self, versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.0.der().clone()).unwrap();
-        let mut config = ClientConfig::builder_with_provider(Arc::new(crypto::aws_lc_rs::default_provider()))
-            .with_protocol_versions(versions)
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Arc::new(config)
-    }
+fn http1_client(authority: &Authority, versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
+    authority.client(versions, b"http/1.1")
 }
 
 const BOTH: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
@@ -107,7 +76,7 @@ fn both_versions_are_spoken() {
     for (version, name) in
         [(&version::TLS13, ProtocolVersion::TLSv1_3), (&version::TLS12, ProtocolVersion::TLSv1_2)]
     {
-        let mut stream = connect(&authority.client(&[version]), "app.test", secure(&weir)).unwrap();
+        let mut stream = connect(&http1_client(&authority, &[version]), "app.test", secure(&weir)).unwrap();
         assert_eq!(stream.conn.protocol_version(), Some(name));
         assert_eq!(stream.conn.alpn_protocol(), Some(&b"http/1.1"[..]));
         for _ in 0..2 {
@@ -128,8 +97,8 @@ fn both_versions_are_spoken() {
 fn an_older_version_can_be_refused() {
     let (origin, authority) = (RawOrigin::answering(OK), Authority::new());
     let weir = start(&config(&origin, ONE, "min_version = \"1.3\""), &authority.issue(&["app.test"]));
-    connect(&authority.client(&[&version::TLS12]), "app.test", secure(&weir)).unwrap_err();
-    exchange(&mut connect(&authority.client(BOTH), "app.test", secure(&weir)).unwrap());
+    connect(&http1_client(&authority, &[&version::TLS12]), "app.test", secure(&weir)).unwrap_err();
+    exchange(&mut connect(&http1_client(&authority, BOTH), "app.test", secure(&weir)).unwrap());
     weir.await_metric("weir_protocol_faults_total", &[("fault", "tls_handshake")], 1);
 }
 
@@ -147,7 +116,7 @@ fn the_name_chooses_the_certificate() {
         .beside("cert2.pem", &second.0)
         .beside("key2.pem", &second.1)
         .start();
-    let client = authority.client(BOTH);
+    let client = http1_client(&authority, BOTH);
     let of = |name| connect(&client, name, secure(&weir)).map(|stream| shown(&stream).into_owned());
     let (app, other) = (of("app.test").unwrap(), of("other.test").unwrap());
     assert_ne!(app, other);
@@ -165,7 +134,7 @@ fn the_name_chooses_the_certificate() {
 fn certificates_are_renewed_without_dropping_anybody() {
     let (origin, authority) = (RawOrigin::answering(OK), Authority::new());
     let weir = start(&config(&origin, ONE, ""), &authority.issue(&["app.test"]));
-    let client = authority.client(&[&version::TLS13]);
+    let client = http1_client(&authority, &[&version::TLS13]);
     let mut open = connect(&client, "app.test", secure(&weir)).unwrap();
     // The tickets come with the first response.
     exchange(&mut open);
@@ -178,7 +147,7 @@ fn certificates_are_renewed_without_dropping_anybody() {
     let mut resumed = connect(&client, "app.test", secure(&weir)).unwrap();
     assert_eq!(resumed.conn.handshake_kind(), Some(HandshakeKind::Resumed));
     exchange(&mut resumed);
-    let new = connect(&authority.client(BOTH), "app.test", secure(&weir)).unwrap();
+    let new = connect(&http1_client(&authority, BOTH), "app.test", secure(&weir)).unwrap();
     assert_eq!(new.conn.handshake_kind(), Some(HandshakeKind::Full));
     assert_ne!(shown(&new), before);
 }
@@ -232,7 +201,7 @@ fn curl_is_served() {
     let Some(curl) = Tool::find("curl") else { return };
     let (origin, authority) = (RawOrigin::answering(OK), Authority::new());
     let weir = start(&config(&origin, ONE, ""), &authority.issue(&["app.test"]));
-    weir.write_beside("ca.pem", &authority.0.pem());
+    weir.write_beside("ca.pem", &authority.pem());
     let (port, ca) = (secure(&weir).port(), weir.dir().join("ca.pem"));
     for version in ["--tlsv1.2", "--tlsv1.3"] {
         let output = curl.run(&[

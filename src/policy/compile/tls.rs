@@ -30,7 +30,7 @@ pub(super) fn compile(config: &Config, problems: &Problems) -> Option<Tls> {
         }
         (None, None) => return None,
     };
-    let written::Tls { certificates, min_version, redirect, hsts } = tls.value.as_ref()?;
+    let written::Tls { certificates, min_version, http2, redirect, hsts } = tls.value.as_ref()?;
     let read = |written: &At<Written>| certificate(&written.value, &config.named, problems);
     let redirects = redirect.as_ref().filter(|redirect| redirect.value != Redirect::No);
     if let (Some(redirect), None) = (redirects, first) {
@@ -42,6 +42,7 @@ pub(super) fn compile(config: &Config, problems: &Problems) -> Option<Tls> {
     Some(Tls {
         certificates: certificates.iter().map(read).collect::<Option<_>>()?,
         min_version: min_version.unwrap_or_default(),
+        http2: http2.unwrap_or(true),
         redirect: redirects.map_or(Redirect::No, |redirect| redirect.value),
         hsts: *hsts,
     })

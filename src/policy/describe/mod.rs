@@ -123,6 +123,7 @@ fn tls(tls: &Tls) -> Value {
     json!({
         "certificates": tls.certificates.iter().map(|it| &*it.file).collect::<Vec<_>>(),
         "min_version": tls.min_version.name(),
+        "http2": tls.http2,
         "redirect": match tls.redirect {
             Redirect::No => json!(false),
             Redirect::ToListener => json!(true),

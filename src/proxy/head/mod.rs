@@ -21,6 +21,7 @@ use chunked::{Chunked, Progress};
 pub use fault::Fault;
 pub use order::FieldOrder;
 use scan::{Framing, Head, HeadScan};
+pub(super) use target::{fault as target_fault, same_host};
 
 /// Bounds on one head; trailers are held to the same, within hyper's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -50,13 +50,22 @@ fn starts_with_ignore_case(target: &[u8], prefix: &[u8]) -> bool {
     target.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
+/// What is wrong with a target in origin-form, or `*`.
+pub(in crate::proxy) fn fault(method: &[u8], target: &[u8]) -> Option<Fault> {
+    match check(method, target) {
+        Ok(None) => None,
+        Ok(Some(_)) => Some(Fault::TargetForm),
+        Err(fault) => Some(fault),
+    }
+}
+
 pub(super) fn parse_host(raw: &[u8]) -> Result<host::HostPort<'_>, Fault> {
     let raw = str::from_utf8(raw).map_err(|_| Fault::HostInvalid)?;
     host::split(raw).map_err(|_| Fault::HostInvalid)
 }
 
 /// RFC 9112 §3.2.2 lets the authority win over `Host`; the application behind may see it the other way round.
-pub(super) fn same_host(authority: &[u8], host: &[u8], default_port: u16) -> Result<bool, Fault> {
+pub(in crate::proxy) fn same_host(authority: &[u8], host: &[u8], default_port: u16) -> Result<bool, Fault> {
     let (authority, host) = (parse_host(authority)?, parse_host(host)?);
     let port = |port: Option<u16>| port.unwrap_or(default_port);
     Ok(authority.name.eq_ignore_ascii_case(host.name) && port(authority.port) == port(host.port))

@@ -6,6 +6,7 @@
 //! | [`Config`] | the text of a config file for it, a section at a time |
 //! | [`RawOrigin`] | a scripted app: each connection runs a closure; what arrives is recorded byte for byte |
 //! | [`RawClient`] | a blocking connection that sends exact bytes and parses the answer strictly |
+//! | [`Authority`] | certificates, and clients that trust them |
 //! | [`Load`] | steady load, for tests of what must not be noticed |
 //! | [`Message`] | one request or response as it stood on the wire |
 //! | [`Metrics`] | a scrape of `/metrics`, parsed |
@@ -15,6 +16,7 @@
 //! line in weir's log, or, when there is none of these, with [`eventually`]. Every wait has a deadline of
 //! [`PATIENCE`], which is far above what a busy machine needs, so that only a real fault meets it.
 
+mod authority;
 mod client;
 mod config;
 mod load;
@@ -26,6 +28,7 @@ mod tools;
 mod wait;
 mod wire;
 
+pub(crate) use authority::Authority;
 pub(crate) use client::RawClient;
 pub(crate) use config::Config;
 pub(crate) use load::Load;
