@@ -194,3 +194,56 @@ impl Body for Told {
         self.0.poll_recv(context).map(|text| text.map(|text| Ok(Frame::data(text))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clause::Behaviour;
+    use crate::findings::report::tests::report;
+    use crate::findings::stream::Change;
+    use crate::findings::{BEHIND_MAX, Book};
+
+    /// Promise: a follower that is slow holds nobody up and takes no memory for it: it is told how many it missed, and
+    /// goes on with the latest. It hears only what it asked for, and its stream ends when weir stops.
+    #[test]
+    fn a_slow_follower_is_told_what_it_missed() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let book = Book::default();
+            let (sender, mut receiver) = mpsc::channel(QUEUE);
+            let followed = book.follow(None).unwrap();
+            let filter = Filter { detector: Some("crawl".to_owned()), ..Filter::default() };
+            let telling = tokio::spawn(async move { tell(followed, &filter, &sender).await });
+            // Told at once: the follower has had no turn yet.
+            for id in 1..=BEHIND_MAX as u64 + 44 {
+                book.tell(Change::Opened, Behaviour::Crawl, report(id));
+            }
+            let other = FindingReport { detector: "flood".to_owned(), ..report(9) };
+            book.tell(Change::Opened, Behaviour::Flood, other);
+            book.close();
+            assert_eq!(receiver.recv().await, Some(stream::BEGINNING));
+            assert_eq!(receiver.recv().await, Some(stream::missed(45)));
+            let mut heard = Vec::new();
+            while let Some(text) = receiver.recv().await {
+                heard.push(text);
+            }
+            assert_eq!(heard.len(), BEHIND_MAX - 1);
+            assert!(heard[0].starts_with(b"id: 46\n"), "{:?}", heard[0]);
+            assert!(telling.await.unwrap().is_ok());
+        });
+    }
+
+    /// Promise: a follower that leaves is forgotten at once, though nothing is found.
+    #[test]
+    fn who_leaves_is_forgotten() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let (book, (sender, mut receiver)) = (Book::default(), mpsc::channel(QUEUE));
+            let followed = book.follow(None).unwrap();
+            let telling = tokio::spawn(async move { tell(followed, &Filter::default(), &sender).await });
+            assert_eq!(receiver.recv().await, Some(stream::BEGINNING));
+            drop(receiver);
+            assert!(telling.await.unwrap().is_err());
+        });
+    }
+}

@@ -145,7 +145,7 @@ fn told(client: Client, policy: &Policy) -> Option<String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::path::Path;
 
     use smallvec::smallvec;

@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::exchange::Exchange;
 use super::{Live, Shared};
-use crate::detect::Request;
+use crate::detect::{Kind, Request};
 use crate::engine::{Arrival, Case, FindingEvent, FindingEvents};
 use crate::facts::{Account, Facts};
 use crate::finding::RequestId;
@@ -26,14 +26,15 @@ pub(super) fn see(exchange: &mut Exchange, facts: &Facts<'_>, query: Option<&str
         return;
     }
     let shared = Arc::clone(exchange.shared());
-    let conduct = &exchange.live.policy.conduct;
     let (engine, reader) = (&shared.engine, shared.engine.reader());
     let field = |name: HeaderName| facts.headers.get(name).and_then(|value| value.to_str().ok());
     let request = Request { method: facts.method.as_str(), path: facts.path, query, referer: field(REFERER) };
     let mut sight = reader.read(&request);
-    sight.is_trap = conduct.is_trap(facts.path);
-    sight.is_disallowed =
-        shared.robots.forbids(facts.host, field(USER_AGENT).unwrap_or_default(), facts.path, query);
+    // It asks for pages to be left alone; what they are made of is fetched with them.
+    sight.is_disallowed = matches!(sight.kind, Kind::Page | Kind::Call) && {
+        let user_agent = field(USER_AGENT).unwrap_or_default();
+        shared.robots.forbids(facts.host, user_agent, facts.path, query)
+    };
     let host = (!facts.host.is_empty()).then(|| reader.host(facts.host));
     let request_id = RequestId::new(exchange.request_id.as_bytes());
     let arrival = Arrival::of(facts, sight, host, Some(request_id));
