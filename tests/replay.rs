@@ -110,7 +110,7 @@ fn what_is_wrong_is_said() {
 fn hostile_logs_are_read_to_the_end() {
     let mut log: Vec<u8> = vec![0, 0xff, b'\n', b'"', b'\n'];
     log.extend(line("192.0.2.1", 5, &format!("/{}", "a".repeat(100_000)), 200).bytes());
-    log.extend([b'['; 100_000]);
+    log.extend(std::iter::repeat_n(b'[', 100_000));
     log.push(b'\n');
     log.extend(line("192.0.2.1", 6, "/", 200).replace("2026", "2036").bytes());
     log.extend(line("192.0.2.1", 3, "/", 200).bytes());
