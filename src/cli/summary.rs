@@ -126,6 +126,10 @@ fn route(route: &Route, policy: &Policy) -> Line {
     if route.stream {
         rest.push_str(", a stream");
     }
+    if let Some(gate) = &route.gate {
+        let (plans, clause) = (joined(&gate.plans), &policy.clause(gate.clause).id);
+        let _ = write!(rest, ", only for accounts on {plans} (clause {clause})");
+    }
     (route.name.clone(), rest)
 }
 

@@ -1,6 +1,7 @@
 //! `[[routes]]`: which request goes to which upstream, and what it weighs.
 
 use super::http::{Cap, body_size};
+use super::matches::some;
 use super::place::{At, Place};
 use super::reader::{Item, TableKind};
 use crate::policy::{Priority, host};
@@ -17,6 +18,8 @@ pub const ROUTE: TableKind = TableKind {
         "stream",
         "body_size",
         "allow_encoded_slashes",
+        "plans",
+        "clause",
     ],
 };
 
@@ -32,6 +35,10 @@ pub struct Route {
     pub stream: Option<bool>,
     pub body_size: Option<Cap<u64>>,
     pub allow_encoded_slashes: Option<bool>,
+    /// Whose accounts alone may use it; `None`: everybody.
+    pub plans: Option<At<Vec<At<String>>>>,
+    /// Under which everybody else is refused.
+    pub clause: Option<At<String>>,
     pub place: Place,
 }
 
@@ -60,6 +67,8 @@ fn route(item: Item<'_>) -> Option<Route> {
         stream: table.read("stream", |i| i.boolean()),
         body_size: table.read("body_size", body_size),
         allow_encoded_slashes: table.read("allow_encoded_slashes", |i| i.boolean()),
+        plans: table.read("plans", |i| some(i, |i| i.text_at("the name of a plan")).map(|plans| i.at(plans))),
+        clause: table.read("clause", |i| i.text_at("the id of a clause")),
         place: table.place,
         path: path?,
     })

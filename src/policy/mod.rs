@@ -32,6 +32,7 @@ use http::HeaderName;
 use ipnet::IpNet;
 
 use crate::clause::Clause;
+use crate::facts::Account;
 use crate::remedy::Mode;
 use conduct::Conduct;
 use identity::Identity;
@@ -102,6 +103,13 @@ impl Policy {
 
     pub fn route(&self, id: RouteId) -> &Route {
         &self.routes[usize::from(id.0)]
+    }
+
+    /// The gate of a route that lets none of these accounts pass.
+    pub fn gate_against(&self, route: RouteId, accounts: &[Account]) -> Option<&Gate> {
+        let gate = self.route(route).gate.as_ref()?;
+        let mut plans = accounts.iter().filter_map(|account| self.terms(account.terms)?.plan.as_ref());
+        (!plans.any(|plan| gate.plans.contains(plan))).then_some(gate)
     }
 
     pub fn limit(&self, id: LimitId) -> &Limit {
@@ -312,6 +320,17 @@ pub struct Route {
     pub body_bytes_max: Option<u64>,
     /// Encoded slashes (`%2F`, `%5C`) are passed on instead of refused.
     pub allow_encoded_slashes: bool,
+    /// Who alone may use it; `None`: everybody.
+    pub gate: Option<Gate>,
+}
+
+/// What lets only the accounts of some plans pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gate {
+    /// Any of these.
+    pub plans: Vec<Arc<str>>,
+    /// Under which all others are refused.
+    pub clause: ClauseId,
 }
 
 impl Route {

@@ -11,6 +11,7 @@ use super::respond::Notice;
 use crate::facts::Who;
 use crate::identity::{Release, Resolved, Said};
 use crate::metrics::IdentityOutcome;
+use crate::policy::RouteId;
 
 /// Everyone behind a request with these headers; noted in `exchange` for the answer and the access log.
 pub fn who(exchange: &mut Exchange, headers: &HeaderMap) -> Result<Who, Notice> {
@@ -52,6 +53,15 @@ pub fn learn(exchange: &mut Exchange, answer: &mut HeaderMap) -> Option<Notice> 
         Release::Pass => None,
         Release::Withhold => suspension(exchange, exchange.client?, [&id]),
     }
+}
+
+/// The refusal of a request from this address to a route that is not for its accounts' plans, if weir may refuse it.
+pub fn barred(exchange: &Exchange, address: IpAddr, route: RouteId, who: &Who) -> Option<Notice> {
+    let policy = &exchange.live.policy;
+    let gate = policy.gate_against(route, &who.accounts)?;
+    let (engine, accounts) = (&exchange.shared().engine, who.accounts.iter().map(|account| &account.id));
+    let refuses = engine.may_refuse(&exchange.live.binding, address, accounts, exchange.clock().now());
+    policy.clauses.get(usize::from(gate.clause.0)).filter(|_| refuses).map(notices::barred)
 }
 
 /// The refusal of a request from this address, if one of these accounts is suspended and weir may refuse it.

@@ -47,6 +47,12 @@ pub fn suspended(clause: &Clause) -> Notice {
     Notice::new(StatusCode::FORBIDDEN, "http_request_denied", detail).under(clause)
 }
 
+/// The route is for accounts on other plans.
+pub fn barred(clause: &Clause) -> Notice {
+    let detail = format!("This is for accounts on certain plans, and none such asks for it: {}.", clause.title);
+    Notice::new(StatusCode::FORBIDDEN, "http_request_denied", detail).under(clause)
+}
+
 /// Somebody behind the request was found to do what a clause forbids. By what is not told: that would be a lesson in
 /// how to evade it.
 pub fn convicted(answer: Answer, clause: &Clause, wait: Duration) -> Notice {

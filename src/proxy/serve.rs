@@ -127,9 +127,7 @@ async fn pass(
     note_route(exchange, route_id);
 
     let who = identify::who(exchange, &parts.headers).map_err(Stop::malformed)?;
-    if let Some(notice) = identify::suspension(exchange, client, who.accounts.iter().map(|a| &a.id)) {
-        return Err(Stop { decision: RequestDecision::Suspended, notice });
-    }
+    turn_away(exchange, client, route_id, &who)?;
 
     // Admit: findings in force and all limits in one decision.
     let facts = Facts {
@@ -192,6 +190,15 @@ fn redirect_plain(exchange: &Exchange, headers: &HeaderMap, target: &Uri) -> Res
     let location = HeaderValue::try_from(format!("https://{host}{port}{path}"))
         .map_err(|_| Stop::malformed(notices::unreadable_target()))?;
     Err(Stop { decision: RequestDecision::Redirected, notice: Notice::redirect(location) })
+}
+
+/// Turns away whoever is not to be here at all, whatever they do: suspended accounts, and those without the route's plan.
+fn turn_away(exchange: &Exchange, client: IpAddr, route: RouteId, who: &Who) -> Result<(), Stop> {
+    if let Some(notice) = identify::suspension(exchange, client, who.accounts.iter().map(|a| &a.id)) {
+        return Err(Stop { decision: RequestDecision::Suspended, notice });
+    }
+    let barred = identify::barred(exchange, client, route, who);
+    barred.map_or(Ok(()), |notice| Err(Stop { decision: RequestDecision::Refused, notice }))
 }
 
 /// Admits a request or not, and lets detectors see it either way.

@@ -90,6 +90,7 @@ pub(crate) fn route(path: &str, weight: u32) -> Route {
         stream: false,
         body_bytes_max: None,
         allow_encoded_slashes: false,
+        gate: None,
     }
 }
 

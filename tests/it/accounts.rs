@@ -297,3 +297,39 @@ fn the_apps_word_is_for_weir_alone() {
     assert_eq!(answer.field("x-weir").as_deref(), Some("kept"));
     assert_eq!(answer.trailers, ["x-sum: 7"]);
 }
+
+/// A route for a plan serves the accounts on it and nobody else, says under which clause, and `explain` why; in shadow it
+/// refuses nobody.
+#[test]
+fn a_route_can_be_for_some_plans() {
+    const ACCOUNTS: &str = include_str!("../../config/accounts.toml");
+    const ROUTES: &str = "[plans.pro]\n[[routes]]\npath = \"/reports/**\"\nupstream = \"app\"\nplans = [\"pro\"]\n\
+                          [[routes]]\npath = \"/**\"\nupstream = \"app\"";
+    let origin = RawOrigin::answering(OK);
+    let identity = "[identity]\naccount = [\"bearer\"]\naccounts_file = \"accounts.toml\"";
+    let config = Config::to(&origin).section(identity).section(ROUTES);
+    let weir = Launch::new(&config).beside("accounts.toml", ACCOUNTS).start();
+    let get = |account: &str, target: &str| {
+        let bearer = if account.is_empty() {
+            String::new()
+        } else {
+            format!("Authorization: Bearer change-me-{account}\r\n")
+        };
+        weir.connect().exchange(format!(
+            "GET {target} HTTP/1.1\r\nHost: app.test\r\n{bearer}Connection: close\r\n\r\n"
+        ))
+    };
+    assert_eq!((get("acme", "/reports/1").status(), get("globex", "/other").status()), (200, 200));
+    for other in ["globex", "nobody", ""] {
+        let refused = get(other, "/reports/1");
+        assert_eq!(refused.status(), 403, "{other}");
+        assert_eq!(refused.json()["clause"]["id"], "unauthorised");
+    }
+    let explain = |account: &str| {
+        weir.admin_get(&format!("/api/v1/explain?client=127.0.0.1&path=/reports/1&account={account}")).json()
+    };
+    assert_eq!((&explain("globex")["verdict"], &explain("globex")["barred"]), (&"refuse".into(), &"unauthorised".into()));
+    assert_eq!(explain("acme")["verdict"], "forward");
+    weir.reload(&config.section("[enforcement]\nmode = \"shadow\"").text());
+    assert_eq!(get("globex", "/reports/1").status(), 200);
+}

@@ -33,8 +33,8 @@ fn one_finding_that_grows() {
     assert!(finding.closed.is_none() && found[0].sanction.is_none());
 }
 
-/// Promise: a finding outlives a pause, ends after a quiet time, and is remembered as closed; what happens anew is a
-/// new one.
+/// Promise: a finding outlives a pause, ends after a quiet time, and is remembered as closed for a day; what happens anew
+/// is a new one.
 #[test]
 fn a_finding_ends_when_all_is_quiet() {
     let mut stage = shadow(Behaviour::Stuffing);
@@ -53,6 +53,10 @@ fn a_finding_ends_when_all_is_quiet() {
     let all: Vec<bool> =
         stage.found(Behaviour::Stuffing).iter().map(|case| case.finding.closed.is_none()).collect();
     assert_eq!(all, [true, false]);
+    // The first is forgotten a day later; the second is closed only then.
+    stage.wait(Duration::from_secs(24 * 3600));
+    stage.engine.sweep_findings(stage.now);
+    assert_eq!(stage.engine.findings(&closed, 10).len(), 1);
 }
 
 /// Promise: a known account answers for what it does, and its session; its client does not. One account over many

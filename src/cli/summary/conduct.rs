@@ -90,6 +90,7 @@ pub(super) fn clauses(policy: &Policy) -> Vec<Line> {
     let named = |upholder: &Upholder<'_>| {
         let name = match upholder.by {
             Means::Limit(name) => name.to_owned(),
+            Means::Route(name) => format!("route {name}"),
             Means::Detector(behaviour) => format!("detector {behaviour}"),
         };
         if upholder.mode == Mode::Enforce { name } else { format!("{name} (shadow)") }

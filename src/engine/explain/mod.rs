@@ -29,6 +29,8 @@ pub struct Explanation {
     pub overridden: Option<ModeOverride>,
     /// It is refused because an account of it is suspended, under this clause, and no limit is asked.
     pub suspended: Option<ClauseId>,
+    /// It is refused because its route is for other plans, under this clause, and no limit is asked.
+    pub barred: Option<ClauseId>,
     /// One for each of the decision's details, in the same order.
     pub applies: Vec<Applies>,
     /// The limits that are not asked, in file order.
@@ -111,7 +113,9 @@ impl Engine {
         let terms = Terms { binding, keyed: &self.keyed, mode: enforcement, details: true };
         let accounts = || facts.who.accounts.iter().map(|account| &account.id);
         let suspended = accounts().find_map(|id| policy.accounts.suspension(id));
-        let suspended = suspended.filter(|_| self.may_refuse(binding, facts.address, accounts(), facts.at));
+        let may_refuse = self.may_refuse(binding, facts.address, accounts(), facts.at);
+        let suspended = suspended.filter(|_| may_refuse);
+        let gate = policy.gate_against(facts.route, &facts.who.accounts).filter(|_| may_refuse);
         let mut decision = decide::foresee(&self.table, terms, facts);
         if enforcement == Mode::Enforce
             && let Some(conviction) = self.conviction(binding, facts)
@@ -132,6 +136,7 @@ impl Engine {
             enforcement,
             overridden,
             suspended,
+            barred: gate.map(|gate| gate.clause),
             decision,
         }
     }

@@ -32,6 +32,9 @@ pub struct Report {
     /// The clause under which an account of it is suspended: nothing but that refuses it.
     #[serde(default)]
     pub suspended: Option<String>,
+    /// The clause under which its route is not for its accounts' plans: nothing but that refuses it.
+    #[serde(default)]
+    pub barred: Option<String>,
     /// The limit because of which it would not be forwarded.
     pub limit: Option<String>,
     /// The finding because of which it would not be; then no limit is asked.
@@ -189,7 +192,7 @@ impl Report {
             facts.who.accounts.iter().map(|account| AskedAccount::new(policy, account)).collect();
         let route = policy.route(facts.route);
         let (verdict, limit, wait) = match explained.decision.verdict {
-            _ if explained.suspended.is_some() => ("refuse", None, None),
+            _ if explained.suspended.or(explained.barred).is_some() => ("refuse", None, None),
             Verdict::Forward => ("forward", None, None),
             Verdict::Delay(Delay { limit, wait }) => ("delay", Some(limit), Some(wait)),
             Verdict::Refuse(Refusal { limit, retry_after }) => ("refuse", Some(limit), retry_after),
@@ -219,6 +222,7 @@ impl Report {
             },
             verdict: verdict.to_owned(),
             suspended: explained.suspended.map(|clause| clause_id(policy, clause)),
+            barred: explained.barred.map(|clause| clause_id(policy, clause)),
             limit: limit.map(name),
             finding: match &explained.decision.verdict {
                 Verdict::Convict(conviction) => {

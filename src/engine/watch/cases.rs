@@ -2,6 +2,7 @@
 //! that no flood of newcomers makes a finding or a sanction forgotten.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use ahash::AHashMap;
 use smallvec::SmallVec;
@@ -16,6 +17,9 @@ type Of = SmallVec<[Box<Case>; 1]>;
 
 /// Bytes of an open finding, its place in the map and the allocator's share included, roughly.
 pub(super) const CASE_BYTES: u64 = 640;
+
+/// How long a closed finding is remembered at most.
+const CLOSED_KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug)]
 pub(super) struct Cases {
@@ -109,6 +113,11 @@ impl Cases {
         let closed =
             over.into_iter().filter_map(|(_, principal, behaviour)| self.close(principal, behaviour, now));
         events.extend(closed.map(FindingEvent::Closed));
+    }
+
+    /// Forgets what was closed long ago, and the addresses in it.
+    pub(super) fn forget_old(&mut self, now: Moment) {
+        self.closed.retain(|case| case.finding.closed.is_some_and(|closed| now.since(closed) < CLOSED_KEPT_FOR));
     }
 
     /// Open ones and closed ones.

@@ -169,6 +169,7 @@ impl Watch {
             if shard.cases.open_count() > 0 {
                 shard.cases.close_over(now, &mut events);
             }
+            shard.cases.forget_old(now);
         }
         events
     }

@@ -2,13 +2,14 @@
 
 use std::num::NonZeroU32;
 
-use super::ONE;
+use super::{ONE, clauses, matches};
+use crate::clause::Behaviour;
 use crate::config::http::Cap;
 use crate::config::routes as written;
 use crate::config::{At, Config, Diagnostic, Place, Problems};
 use crate::policy::path::PathRules;
 use crate::policy::template::Template;
-use crate::policy::{Route, UpstreamId};
+use crate::policy::{Gate, Route, UpstreamId};
 
 /// A route, and where it was written.
 #[derive(Debug)]
@@ -71,6 +72,7 @@ fn one(
 ) -> Option<WrittenRoute> {
     let path = template(&written.path, rules, problems);
     let upstream = upstream(written, config, problems);
+    let gate = gate(written, config, problems);
     let host = written.host.as_ref().map(|host| host.value.clone());
     let name = match (&written.name, &host) {
         (Some(name), _) => name.value.clone(),
@@ -90,6 +92,7 @@ fn one(
             .unwrap_or(config.http.body_size.unwrap_or(Cap::Unbounded))
             .at_most(),
         allow_encoded_slashes: written.allow_encoded_slashes.unwrap_or(false),
+        gate: gate?,
     };
     let weight_place = written.weight.as_ref().map(|weight| weight.place);
     let name_place = written.name.as_ref().map(|name| name.place);
@@ -120,8 +123,46 @@ fn everything(config: &Config, rules: PathRules, problems: &Problems) -> Option<
         stream: false,
         body_bytes_max: config.http.body_size.and_then(Cap::at_most),
         allow_encoded_slashes: false,
+        gate: None,
     };
     Some(WrittenRoute { route, place, weight_place: None, name_place: None })
+}
+
+/// Who alone may use the route; `None` if something is wrong with that, which is reported.
+#[expect(clippy::option_option, reason = "no gate is not the same as a wrong one")]
+fn gate(written: &written::Route, config: &Config, problems: &Problems) -> Option<Option<Gate>> {
+    let own = written.clause.as_ref();
+    let Some(plans) = &written.plans else {
+        if let Some(clause) = own {
+            problems.add(
+                Diagnostic::error(clause.place, "`clause` belongs to `plans`")
+                    .expected("`plans` beside it, or no `clause`: a route without plans refuses nobody"),
+            );
+        }
+        return own.is_none().then_some(None);
+    };
+    let known: Vec<_> = plans.value.iter().map(|plan| matches::plan(plan, config, problems)).collect();
+    let clause = match own {
+        Some(id) => clauses::resolve(id, config, problems),
+        None => clauses::forbidding(Behaviour::Unauthorised, config),
+    };
+    // Without any clause the policy file itself is what is wrong, and was reported.
+    if own.is_none() && clause.is_none() && !config.clauses.is_empty() {
+        problems.add(Diagnostic::error(plans.place, "no clause forbids `unauthorised`").expected(
+            "`clause = \"…\"` here, or a clause with `forbids = [\"unauthorised\"]` in the policy",
+        ));
+    }
+    warn_of_nobody(plans, config, problems);
+    Some(Some(Gate { plans: known.into_iter().collect::<Option<_>>()?, clause: clause? }))
+}
+
+fn warn_of_nobody(plans: &At<Vec<At<String>>>, config: &Config, problems: &Problems) {
+    if config.identity.account.is_empty() && config.identity.learn_account_from.is_none() {
+        problems.add(
+            Diagnostic::warning(plans.place, "nobody can use this route: no request has an account")
+                .help("say under [identity] where a credential stands: `account = [\"bearer\"]`"),
+        );
+    }
 }
 
 fn upstream(written: &written::Route, config: &Config, problems: &Problems) -> Option<UpstreamId> {

@@ -188,6 +188,8 @@ fn route(route: &Route, policy: &Policy) -> Value {
         "stream": route.stream,
         "body_bytes_max": route.body_bytes_max,
         "allow_encoded_slashes": route.allow_encoded_slashes,
+        "plans": route.gate.as_ref().map(|gate| gate.plans.iter().map(|plan| &**plan).collect::<Vec<_>>()),
+        "clause": route.gate.as_ref().map(|gate| &policy.clause(gate.clause).id),
     })
 }
 

@@ -6,7 +6,7 @@ use crate::clause::Behaviour;
 use crate::policy::{ClauseId, Policy};
 use crate::remedy::Mode;
 
-/// A limit or a detector that stands for a clause.
+/// A limit, a route or a detector that stands for a clause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Upholder<'a> {
     pub by: Means<'a>,
@@ -18,17 +18,22 @@ pub struct Upholder<'a> {
 pub enum Means<'a> {
     /// A limit, by its name.
     Limit(&'a str),
+    /// A route that only some plans may use, by its name.
+    Route(&'a str),
     Detector(Behaviour),
 }
 
 impl Policy {
-    /// For each clause, in order, the limits and detectors that stand for it, unless they are off.
+    /// For each clause, in order, the limits, routes and detectors that stand for it, unless they are off.
     pub fn upheld_by(&self) -> Vec<Vec<Upholder<'_>>> {
         let limits = self.limits.iter().map(|limit| (limit.clause, Means::Limit(&limit.name), limit.mode));
         let detectors =
             self.conduct.detectors.iter().map(|one| (one.clause, Means::Detector(one.behaviour), one.mode));
+        let routes = self.routes.iter().filter_map(|route| {
+            Some((route.gate.as_ref()?.clause, Means::Route(&route.name), Mode::Enforce))
+        });
         let mut upheld = vec![Vec::new(); self.clauses.len()];
-        for (ClauseId(clause), by, own) in limits.chain(detectors) {
+        for (ClauseId(clause), by, own) in limits.chain(routes).chain(detectors) {
             let mode = own.at_most(self.enforcement.mode);
             if let (Some(upholders), true) = (upheld.get_mut(usize::from(clause)), mode != Mode::Off) {
                 upholders.push(Upholder { by, mode });
@@ -43,6 +48,7 @@ pub(super) fn clauses(policy: &Policy) -> Vec<Value> {
     let named = |upholders: &[Upholder<'_>], mode: Mode| -> Vec<String> {
         let name = |upholder: &Upholder<'_>| match upholder.by {
             Means::Limit(name) => name.to_owned(),
+            Means::Route(name) => format!("routes.{name}"),
             Means::Detector(behaviour) => format!("detectors.{behaviour}"),
         };
         upholders.iter().filter(|upholder| upholder.mode == mode).map(name).collect()
