@@ -49,7 +49,8 @@ pub fn suspended(clause: &Clause) -> Notice {
 
 /// The route is for accounts on other plans.
 pub fn barred(clause: &Clause) -> Notice {
-    let detail = format!("This is for accounts on certain plans, and none such asks for it: {}.", clause.title);
+    let detail =
+        format!("This is for accounts on certain plans, and none such asks for it: {}.", clause.title);
     Notice::new(StatusCode::FORBIDDEN, "http_request_denied", detail).under(clause)
 }
 

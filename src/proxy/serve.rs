@@ -26,7 +26,7 @@ use super::respond::Notice;
 use super::respond::audience::Audience;
 use super::response_body::{AppBody, Patience, ResponseBody};
 use super::{identify, request_id, upgrade, watching};
-use crate::facts::{Client, Facts, Origin, ProtocolEvent};
+use crate::facts::{Client, Facts, Origin, ProtocolEvent, Who};
 use crate::logs::access::{AccessRecord, RequestFields, RequestText};
 use crate::metrics::RequestDecision;
 use crate::policy::path::{self, PathFault};

@@ -315,9 +315,8 @@ fn a_route_can_be_for_some_plans() {
         } else {
             format!("Authorization: Bearer change-me-{account}\r\n")
         };
-        weir.connect().exchange(format!(
-            "GET {target} HTTP/1.1\r\nHost: app.test\r\n{bearer}Connection: close\r\n\r\n"
-        ))
+        weir.connect()
+            .exchange(format!("GET {target} HTTP/1.1\r\nHost: app.test\r\n{bearer}Connection: close\r\n\r\n"))
     };
     assert_eq!((get("acme", "/reports/1").status(), get("globex", "/other").status()), (200, 200));
     for other in ["globex", "nobody", ""] {
@@ -328,7 +327,10 @@ fn a_route_can_be_for_some_plans() {
     let explain = |account: &str| {
         weir.admin_get(&format!("/api/v1/explain?client=127.0.0.1&path=/reports/1&account={account}")).json()
     };
-    assert_eq!((&explain("globex")["verdict"], &explain("globex")["barred"]), (&"refuse".into(), &"unauthorised".into()));
+    assert_eq!(
+        (&explain("globex")["verdict"], &explain("globex")["barred"]),
+        (&"refuse".into(), &"unauthorised".into())
+    );
     assert_eq!(explain("acme")["verdict"], "forward");
     weir.reload(&config.section("[enforcement]\nmode = \"shadow\"").text());
     assert_eq!(get("globex", "/reports/1").status(), 200);

@@ -117,7 +117,8 @@ impl Cases {
 
     /// Forgets what was closed long ago, and the addresses in it.
     pub(super) fn forget_old(&mut self, now: Moment) {
-        self.closed.retain(|case| case.finding.closed.is_some_and(|closed| now.since(closed) < CLOSED_KEPT_FOR));
+        self.closed
+            .retain(|case| case.finding.closed.is_some_and(|closed| now.since(closed) < CLOSED_KEPT_FOR));
     }
 
     /// Open ones and closed ones.
