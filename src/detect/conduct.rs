@@ -6,6 +6,7 @@ use super::counters::{Counters, Tally as _};
 use super::health::{self, Health};
 use super::sight::{Kind, MethodClass, Referer, Sight};
 use super::site::{Met, Origin};
+use super::spread::Spread;
 use super::trail::{Page, Trail};
 use crate::time::Moment;
 use crate::window::{Aged, Horizon};
@@ -27,13 +28,20 @@ pub struct Conduct {
     /// The first page, as long as there is no second: a trail would hold nothing else.
     first_page: Option<Page>,
     pub trail: Option<Box<Trail>>,
-    /// The app's answers, from the first on that failed or dragged.
+    /// The app's answers, from the first on that failed, dragged or was large.
     health: Option<Box<Aged<Health>>>,
+    /// A hash of the client that it came from first; an account or a session may come from many.
+    from: u64,
+    spread: Option<Box<Spread>>,
     /// What it ever was.
     known_as: Met,
     /// Assets of pages that it had fetched, up to `VIEWS_TO_MEET`.
     views: u8,
 }
+
+/// An answer that is large, and requests that are many: until then, bytes come to little.
+const LARGE: u64 = 1 << 20;
+const MANY: u32 = 256;
 
 /// The answer to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +66,8 @@ pub struct Event<'a> {
     /// Whether the app took far longer than it usually does.
     pub is_slow: bool,
     pub at: Moment,
+    /// A hash of the client that sent it; 0 where that is not known.
+    pub from: u64,
 }
 
 impl Conduct {
@@ -70,6 +80,8 @@ impl Conduct {
             first_page: None,
             trail: None,
             health: None,
+            from: 0,
+            spread: None,
             known_as: Met::default(),
             views: 0,
         }
@@ -85,7 +97,12 @@ impl Conduct {
         self.trail.as_ref().map_or(0, |trail| trail.rate.count(horizon, now))
     }
 
-    /// The app's answers within an hour; `None`: none of them failed or dragged.
+    /// Clients that it came from within this hour of the clock, as far as more than one was seen.
+    pub fn clients(&self, now: Moment) -> u32 {
+        self.spread.as_ref().map_or(1, |spread| spread.clients(now))
+    }
+
+    /// The app's answers within an hour; `None`: none of them failed, dragged or was large, and they are few.
     pub fn health(&self, now: Moment) -> Option<Health> {
         self.health.as_ref().map(|health| health.sum(health::MEMORY, now))
     }
@@ -95,7 +112,9 @@ impl Conduct {
         let trail =
             self.trail.as_ref().map_or(0, |trail| size_of::<Trail>() as u64 + trail.heap_bytes() + 16);
         let health = self.health.as_ref().map_or(0, |_| size_of::<Aged<Health>>() as u64 + 16);
-        trail + health
+        let spread =
+            self.spread.as_ref().map_or(0, |spread| size_of::<Spread>() as u64 + spread.heap_bytes() + 16);
+        trail + health + spread
     }
 
     /// Forgets what was counted, but not which pages were fetched: they may still lead on to others.
@@ -116,6 +135,7 @@ impl Conduct {
         let known_as = self.known_as;
         self.requests = self.requests.saturating_add(1);
         self.last = self.last.max(now);
+        self.note_client(event);
         if answer.status == 0 {
             self.note_demand(event);
             return Met::default();
@@ -186,10 +206,22 @@ impl Conduct {
         }
     }
 
+    fn note_client(&mut self, event: &Event<'_>) {
+        if self.from == 0 {
+            self.from = event.from;
+        }
+        if self.spread.is_some() || self.from != event.from {
+            let first = self.from;
+            self.spread
+                .get_or_insert_with(|| Box::new(Spread::of(first, event.at)))
+                .note(event.from, event.at);
+        }
+    }
+
     fn note_health(&mut self, event: &Event<'_>) {
         let Event { answer, is_slow, at, .. } = *event;
-        let is_trouble = answer.status >= 500 || is_slow;
-        if answer.status == 0 || !(is_trouble || self.health.is_some()) {
+        let is_remarkable = answer.status >= 500 || is_slow || answer.bytes >= LARGE || self.requests >= MANY;
+        if answer.status == 0 || !(is_remarkable || self.health.is_some()) {
             return;
         }
         let before = self.requests.saturating_sub(1);
@@ -199,6 +231,6 @@ impl Conduct {
             health.current(health::MEMORY, at).answers = before;
             Box::new(health)
         });
-        health.current(health::MEMORY, at).note(answer.status, is_slow);
+        health.current(health::MEMORY, at).note(answer, is_slow);
     }
 }

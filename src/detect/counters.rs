@@ -65,6 +65,8 @@ counters! {
     neighbours,
     /// Pages and calls with an id.
     with_id,
+    /// Of those, the ones answered with 403, 404 or 410.
+    missed_ids,
     /// Requests for robots.txt.
     robots,
     /// Pages that robots.txt asks crawlers to leave alone.
@@ -88,6 +90,7 @@ impl Counters {
         self.disallowed.add(sight.is_disallowed);
         self.traps.add(sight.is_trap);
         self.with_id.add(sight.id.is_some());
+        self.missed_ids.add(sight.id.is_some() && matches!(answer.status, 403 | 404 | 410));
         self.owing.add(is_page && answer.status == 200 && sight.method == MethodClass::Get);
         self.not_modified.add(answer.status == 304);
         if let Some(failed) = answer.login {

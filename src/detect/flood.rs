@@ -3,16 +3,23 @@
 use std::time::Duration;
 
 use super::registry::settle;
-use super::{Detector, Knob, Seen, Spec, Suspicion, evidence};
+use super::{Detector, Knob, Seen, Spec, Suspicion, evidence, surest};
 use crate::clause::Behaviour;
 use crate::window::Horizon;
 
-const KNOBS: [Knob; 5] = [
+const KNOBS: [Knob; 6] = [
     Knob::new("torrent", 50, 5, 1_000_000, "pages and calls in 10 s"),
     Knob::new("in_a_row", 50, 5, 60_000, "times the same in a row, within a torrent: a hammer"),
     Knob::new("times_usual", 5, 2, 1_000, "as many as usual, from which a torrent is certain"),
     Knob::new("burst", 12, 3, 1_000_000, "pages in 10 s, and hardly an asset"),
     Knob::new("lasting", 60, 5, 1_000_000, "pages and calls in 1 min, and hardly an asset"),
+    Knob::new(
+        "clients",
+        20,
+        3,
+        1_000_000,
+        "clients within an hour that use one account, session or fingerprint",
+    ),
 ];
 
 pub(super) const SPEC: Spec = Spec {
@@ -32,12 +39,13 @@ struct Flood {
     times_usual: u32,
     burst: u32,
     lasting: u32,
+    clients: u32,
 }
 
 impl Flood {
     fn new(thresholds: &[u32]) -> Self {
-        let [torrent, in_a_row, times_usual, burst, lasting] = settle(&KNOBS, thresholds);
-        Flood { torrent, in_a_row, times_usual, burst, lasting }
+        let [torrent, in_a_row, times_usual, burst, lasting, clients] = settle(&KNOBS, thresholds);
+        Flood { torrent, in_a_row, times_usual, burst, lasting, clients }
     }
 
     /// Much at once. An office or an integration may do that every day: certain is what hammers at one thing, or is
@@ -56,6 +64,15 @@ impl Flood {
         Suspicion::when(short >= self.torrent, "torrent", confidence, evidence)
     }
 
+    /// One identity from many places at once. A large customer has many: certain only in a torrent.
+    fn scattered(&self, seen: &Seen<'_>, short: u32) -> Option<Suspicion> {
+        let clients = seen.conduct.clients(seen.now);
+        let confidence = if short >= self.torrent { 0.85 } else { 0.6 };
+        let evidence =
+            [evidence("clients_1h", clients, self.clients), evidence("asked_10s", short, self.torrent)];
+        Suspicion::when(clients >= self.clients, "scattered", confidence, evidence)
+    }
+
     /// Less than a torrent, by somebody who looks at nothing.
     fn unread(&self, seen: &Seen<'_>, short: u32) -> Option<Suspicion> {
         let long = seen.conduct.asked_in(Horizon::Minute, seen.now);
@@ -64,7 +81,8 @@ impl Flood {
         } else {
             ("asked_10s", short, self.burst, 0.65)
         };
-        let met = count >= threshold && seen.lately.pages > 0 && !seen.renders();
+        // One view of an application in the browser is many calls.
+        let met = count >= threshold && seen.lately.pages > seen.lately.calls && !seen.renders();
         Suspicion::when(met, "unread", confidence, [evidence(counter, count, threshold)])
     }
 }
@@ -84,17 +102,15 @@ impl Detector for Flood {
 
     fn judge(&self, seen: &Seen<'_>) -> Option<Suspicion> {
         let short = seen.conduct.asked_in(Horizon::TenSeconds, seen.now);
-        (short >= self.torrent)
-            .then(|| self.torrent(seen, short))
-            .flatten()
-            .or_else(|| self.unread(seen, short))
+        let torrent = if short >= self.torrent { self.torrent(seen, short) } else { None };
+        surest([torrent, self.scattered(seen, short), self.unread(seen, short)].into_iter().flatten())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::clause::Behaviour;
-    use crate::detect::scene::{Scene, get};
+    use crate::detect::scene::{Scene, Step, get};
 
     /// Promise: twelve pages at once are a flood of somebody who fetches no assets, eleven are none.
     #[test]
@@ -133,5 +149,18 @@ mod tests {
         }
         assert_eq!(["busy", "quiet", "hammer"].map(|who| sure(&scene, who)), [false, true, true]);
         assert_eq!(scene.rule("busy", Behaviour::Flood), Some("torrent"));
+    }
+
+    /// Promise: an account that twenty clients use within an hour is told, and no more than told while it is calm.
+    #[test]
+    fn one_account_from_many_places() {
+        let mut scene = Scene::new();
+        for client in 1..=20 {
+            assert_eq!(scene.rule("account", Behaviour::Flood), None);
+            scene.plays("account", Step { client, ..get("/api/items") });
+            scene.wait(60);
+        }
+        let suspicion = scene.judge("account", Behaviour::Flood, &[]);
+        assert!(suspicion.is_some_and(|found| found.rule == "scattered" && found.confidence < 0.8));
     }
 }

@@ -1,7 +1,8 @@
-//! How the app's answers went lately: to everybody together, and to one principal.
+//! How the app's answers went lately, and how much they were: to everybody together, and to one principal.
 
 use std::time::Duration;
 
+use super::conduct::Answer;
 use crate::window::Fade;
 
 /// How long an answer counts.
@@ -15,12 +16,14 @@ pub struct Health {
     pub errors: u32,
     /// Answered well, but far slower than is usual here.
     pub slow: u32,
+    pub bytes: u64,
 }
 
 impl Health {
-    pub(super) fn note(&mut self, status: u16, is_slow: bool) {
+    pub(super) fn note(&mut self, answer: Answer, is_slow: bool) {
         self.answers = self.answers.saturating_add(1);
-        if status >= 500 {
+        self.bytes = self.bytes.saturating_add(answer.bytes);
+        if answer.status >= 500 {
             self.errors = self.errors.saturating_add(1);
         } else if is_slow {
             self.slow = self.slow.saturating_add(1);
@@ -32,12 +35,18 @@ impl Health {
         self.errors.saturating_add(self.slow)
     }
 
+    /// The bytes, in units of 2^20.
+    pub fn megabytes(self) -> u32 {
+        u32::try_from(self.bytes >> 20).unwrap_or(u32::MAX)
+    }
+
     /// What is left when the answers to somebody are taken out.
     pub const fn without(self, somebody: Health) -> Health {
         Health {
             answers: self.answers.saturating_sub(somebody.answers),
             errors: self.errors.saturating_sub(somebody.errors),
             slow: self.slow.saturating_sub(somebody.slow),
+            bytes: self.bytes.saturating_sub(somebody.bytes),
         }
     }
 }
@@ -52,6 +61,7 @@ impl Fade for Health {
             answers: sum(self.answers, older.answers),
             errors: sum(self.errors, older.errors),
             slow: sum(self.slow, older.slow),
+            bytes: self.bytes.saturating_add(older.bytes / 256 * u64::from(share)),
         }
     }
 }

@@ -33,6 +33,7 @@ mod sight;
 mod signatures;
 mod signs;
 mod site;
+mod spread;
 mod stuffing;
 mod trail;
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Answer, Conduct, Detector, Reader, Request, Seen, Sight, Site, Suspicion, spec};
+use super::{Answer, Conduct, Detector, Event, Reader, Request, Seen, Sight, Site, Suspicion, spec};
 use crate::clause::Behaviour;
 use crate::time::Moment;
 
@@ -25,11 +25,13 @@ pub(super) struct Step<'a> {
     pub answer: Answer,
     pub is_trap: bool,
     pub is_disallowed: bool,
+    /// A hash of the client.
+    pub client: u64,
 }
 
 pub(super) fn get(target: &str) -> Step<'_> {
     let answer = Answer { status: 200, bytes: 1000, took: None, login: None, told: None };
-    Step { method: "GET", target, referer: None, answer, is_trap: false, is_disallowed: false }
+    Step { method: "GET", target, referer: None, answer, is_trap: false, is_disallowed: false, client: 1 }
 }
 
 impl<'a> Step<'a> {
@@ -62,6 +64,7 @@ impl Scene {
             Sight { is_trap: step.is_trap, is_disallowed: step.is_disallowed, ..self.reader.read(&request) };
         let host = Some(self.reader.host("example.org"));
         let event = self.site.learn(&sight, host, step.answer, self.now);
+        let event = Event { from: step.client, ..event };
         let conduct = self.conduct.entry(who.to_owned()).or_insert_with(|| Conduct::new(self.now));
         let met = conduct.note(&event);
         self.site.meet(met);

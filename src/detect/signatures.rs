@@ -71,6 +71,27 @@ const PATHS: &[(&str, Signature)] = &[
     ("/w00tw00t", Signature::Exploit),
     ("/timthumb.php", Signature::Exploit),
     ("/invoker/jmxinvokerservlet", Signature::Exploit),
+    ("/admin/config.php", Signature::Exploit), // FreePBX
+    ("/sdk/weblanguage", Signature::Exploit),  // CVE-2021-36260
+    ("/nmaplowercheck", Signature::Exploit),
+    ("/nice%20ports", Signature::Exploit), // nmap, as the one above
+    ("/evox/about", Signature::Exploit),   // nmap
+    ("/goform/", Signature::Exploit),
+    ("/setup.cgi", Signature::Exploit),
+    ("/remote/fgt_lang", Signature::Exploit),   // CVE-2018-13379
+    ("/dana-na/", Signature::Exploit),          // CVE-2019-11510
+    ("/tmui/login.jsp", Signature::Exploit),    // CVE-2020-5902
+    ("/+cscoe+/", Signature::Exploit),          // CVE-2020-3452
+    ("/api/jsonws/invoke", Signature::Exploit), // CVE-2020-7961
+    ("/druid/index.html", Signature::Exploit),
+    ("/containers/json", Signature::Exploit), // Docker's API
+    ("/adminer.php", Signature::Exploit),
+    ("/.vscode/sftp.json", Signature::Secret),
+    ("/sftp-config.json", Signature::Secret),
+    ("/docker-compose.yml", Signature::Secret),
+    ("/.npmrc", Signature::Secret),
+    ("/.bash_history", Signature::Secret),
+    ("/etc/shadow", Signature::Traversal),
     ("/../", Signature::Traversal),
     ("/..\\", Signature::Traversal),
     ("\\..\\", Signature::Traversal),

@@ -101,9 +101,9 @@ impl Site {
         let origin = self.learn_signals(sight, host, matches!(answer.status, 200..=299 | 304));
         let is_slow = answer.took.is_some_and(|took| self.pace.note(took));
         if answer.status != 0 {
-            self.health.current(health::MEMORY, at).note(answer.status, is_slow);
+            self.health.current(health::MEMORY, at).note(answer, is_slow);
         }
-        Event { sight, origin, answer, is_slow, at }
+        Event { sight, origin, answer, is_slow, at, from: 0 }
     }
 
     /// The app's answers to everybody within an hour.

@@ -6,16 +6,13 @@
 //! | [`Aged`] | anything that adds up, over a long window | twice the value | linear between two halves of the window |
 //! | [`Recent`] | the last few hashes | 4 B each | one in 2^32 a pair |
 //! | [`Distinct`] | how many different | 4 B each of the last few, 136 B more beyond those | none, then 7 % (standard error) |
-//! | [`Gaps`] | how regular the time between events is | 24 B | none |
 
 mod aged;
 mod distinct;
-mod gaps;
 mod horizons;
 mod recent;
 
 pub use aged::{Aged, Fade};
 pub use distinct::Distinct;
-pub use gaps::Gaps;
 pub use horizons::{Horizon, Horizons};
 pub use recent::Recent;

@@ -78,7 +78,8 @@ pub(in crate::engine) fn charged(client: Client, who: &Who) -> Charged {
 #[derive(Clone, Debug)]
 pub(in crate::engine) struct Watched {
     pub(super) charged: Charged,
-    /// As findings may name it.
+    /// Who sent it, and as findings may name that.
+    pub(super) from: Client,
     pub(super) client: Option<Client>,
     pub(super) sight: Sight,
     pub(super) host: Option<u64>,
@@ -99,6 +100,7 @@ impl Watched {
         let is_spared = binding.never_refuses(address, who);
         Watched {
             charged: charged(client, who),
+            from: client,
             client: match policy.conduct.addresses {
                 Addresses::Client => Some(client),
                 Addresses::Network => Some(Client::fold(client.address(), prefix.ipv4, prefix.ipv6)),

@@ -114,6 +114,7 @@ impl Watch {
             Some((event, signs)) => (event, Some(signs)),
             None => (Event::unlearned(sight, host, answer, at), None),
         };
+        let event = Event { from: self.hasher.hash_one(watched.from), ..event };
         let is_refused = outcome.origin == Origin::Weir;
         let noted = Noted { panel: binding.panel(), watched, event, signs, is_refused, shared: &self.shared };
         let mut events = FindingEvents::new();
