@@ -44,7 +44,6 @@ prepare() {
   [[ -s "$work/$name.labels" ]] || python3 "$data/eval/label.py" "$log" >"$work/$name.labels"
   [[ -s "$work/$name.with" ]] || python3 "$data/eval/strip_ua.py" "$log" >"$work/$name.with"
   [[ -s "$work/$name.without" ]] || python3 "$data/eval/strip_ua.py" --drop-assets "$log" >"$work/$name.without"
-  [[ -e "$work/$name.full" ]] || ln -sf "$(realpath "$log")" "$work/$name.full"
 }
 
 # What is found in one view of all logs, pooled, as score.py's JSON.
@@ -61,12 +60,15 @@ while IFS= read -r log; do
   prepare "$log"
   name=$(basename "$log" .log.gz)
   for view in with without; do
-    "$weir" replay --config "$work/weir.toml" --json "$work/$name.$view" >"$work/$name.$view.found" 2>"$work/$name.$view.said"
+    "$weir" replay --config "$work/weir.toml" --json "$work/$name.$view" >"$work/$name.$view.found" \
+      2>"$work/$name.$view.said" &
   done
+  wait
 done < <(logs)
 
-for view in with without; do
-  for requests in 10 1; do score "$view" "$requests" >"$work/$view.$requests.json"; done
+for requests in 10 1; do
+  for view in with without; do score "$view" "$requests" >"$work/$view.$requests.json" & done
+  wait
 done
 python3 - "$work" "$page" "${1:-}" "$min_recall_with_assets" "$max_people_with_assets" "$min_recall_without" \
   "$max_people_without" <<'PYTHON'

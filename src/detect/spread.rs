@@ -48,7 +48,9 @@ mod tests {
     fn an_hour_of_clients() {
         let at = |seconds: u64| Moment::from_nanos(seconds * 1_000_000_000);
         let mut spread = Spread::of(1, at(7200));
-        [1, 2, 3, 2].iter().for_each(|client| spread.note(*client, at(7300)));
+        for client in [1, 2, 3, 2] {
+            spread.note(client, at(7300));
+        }
         assert_eq!((spread.clients(at(10_799)), spread.clients(at(10_800))), (3, 1));
         spread.note(9, at(10_900));
         assert_eq!(spread.clients(at(10_900)), 1);
