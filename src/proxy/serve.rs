@@ -127,9 +127,8 @@ async fn pass(
     note_route(exchange, route_id);
 
     let who = identify::who(exchange, &parts.headers).map_err(Stop::malformed)?;
-    turn_away(exchange, client, route_id, &who)?;
 
-    // Admit: findings in force and all limits in one decision.
+    // Admit: who may be here at all, then findings in force and all limits in one decision.
     let facts = Facts {
         at: exchange.started,
         address: client,
@@ -203,7 +202,10 @@ fn turn_away(exchange: &Exchange, client: IpAddr, route: RouteId, who: &Who) -> 
 
 /// Admits a request or not, and lets detectors see it either way.
 async fn admit_in_sight(exchange: &mut Exchange, facts: Facts<'_>, query: Option<&str>) -> Result<(), Stop> {
-    let admitted = admit(exchange, facts).await;
+    let admitted = match turn_away(exchange, facts.address, facts.route, facts.who) {
+        Ok(()) => admit(exchange, facts).await,
+        away => away,
+    };
     watching::see(exchange, &facts, query);
     admitted
 }

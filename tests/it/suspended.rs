@@ -39,6 +39,8 @@ fn a_suspended_account_is_refused() {
     assert_eq!((problem["clause"]["id"].as_str(), problem["status"].as_u64()), (Some("crawl"), Some(403)));
     assert_eq!(problem["request_id"].as_str(), refused.field("x-request-id").as_deref());
     origin.expect_no_request();
+    // Arrivals are demand, admitted or not: detectors go on seeing it (design, promise 4).
+    assert!(weir.metrics().count("weir_conduct_principals", &[]) > 0);
     assert_eq!(get(&weir, "Authorization: Bearer globex-key").status(), 200);
     assert_eq!(
         get(&weir, "Authorization: Bearer globex-key\r\nAuthorization: Bearer acme-key").status(),
