@@ -122,7 +122,7 @@ impl Conduct {
 
     /// Of so many bytes for all that is remembered, those for conduct.
     pub fn memory_bytes(&self, state_bytes: u64) -> u64 {
-        state_bytes / 1000 * u64::from(self.memory_permille)
+        state_bytes.saturating_mul(self.memory_permille.into()) / 1000
     }
 }
 

@@ -159,7 +159,7 @@ impl Summary {
     }
 
     fn finding_lines(&self) -> Vec<Line> {
-        let mut lines = vec![heading("What detectors found (in shadow: nobody is refused for it)")];
+        let mut lines = vec![heading("What detectors found (in shadow; enforced, they refuse from 80% on)")];
         for Found { visitor, detector, clause, confidence, evidence, .. } in &self.findings {
             let numbers = evidence.first().map_or("", String::as_str);
             let sure = format!("{confidence:.0}%");
