@@ -24,7 +24,8 @@ pub struct QueuePlace {
 }
 
 impl Engine {
-    /// The budgets that could have this request wait: those of enforced limits that delay. Nothing is looked up.
+    /// The budgets that could have this request wait: those of enforced limits that delay. No record is looked up. None of
+    /// whoever is refused for a finding, and waits for nothing.
     pub fn budgets_that_delay(
         &self,
         binding: &Binding,
@@ -33,6 +34,9 @@ impl Engine {
         let policy = binding.policy();
         let mode = self.switch.mode(facts.at).unwrap_or(policy.enforcement.mode);
         if mode != Mode::Enforce || binding.never_refuses(facts.address, facts.who) {
+            return SmallVec::new();
+        }
+        if self.conviction(binding, facts).is_some() {
             return SmallVec::new();
         }
         let delays = |limit: &&BoundLimit| {

@@ -1,18 +1,18 @@
 //! Limits that would rather have a request wait than refuse it.
 
-use std::sync::Barrier;
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use weir::engine::{Engine, QueuePlace};
-use weir::facts::Facts;
-use weir::policy::{Limit, LimitId, Over};
-use weir::remedy::{Delay, Refusal, Verdict};
+use weir::facts::{Facts, Principal};
+use weir::policy::{Limit, LimitId, Over, Policy};
+use weir::remedy::{Delay, Mode, Refusal, Verdict};
 use weir::time::Moment;
 
 use crate::model::worst_window;
-use crate::policy::{concurrency, everyone, gcra, get, limits, per_client, sliding};
+use crate::policy::{concurrency, everyone, gcra, get, limits, per_client, policy, sliding};
 use crate::{admits, seeded};
 
 fn delaying(limit: Limit, wait_max_ns: u64, queue_max: u32) -> Limit {
@@ -67,6 +67,31 @@ fn one_that_refuses_is_enough() {
     let (_, _ticket) = engine.admit(&binding, &get(1, 0));
     let refusal = Refusal { limit: LimitId(0), retry_after: None };
     assert_eq!(engine.admit(&binding, &get(1, 0)).0.verdict, Verdict::Refuse(refusal));
+}
+
+/// Promise: the line that a request joins is that of a budget of its own: of enforced limits that delay, not of those that
+/// refuse or are in shadow, and of none for whom nothing is refused.
+#[test]
+fn a_request_waits_for_its_own_budgets() {
+    let engine = Engine::new(0);
+    let mut shadow = delaying(per_client("shadow", sliding(1, 50)), 1000, 9);
+    shadow.mode = Mode::Shadow;
+    let limit = vec![
+        per_client("strict", sliding(1, 50)),
+        delaying(per_client("each", sliding(1, 50)), 1000, 9),
+        shadow,
+        delaying(everyone("all", sliding(1, 50)), 1000, 9),
+    ];
+    let mut policy = policy(limit);
+    let facts = get(1, 0);
+    let budgets = |policy: &Policy| {
+        let binding = engine.bind(Arc::new(policy.clone()));
+        engine.budgets_that_delay(&binding, &facts).into_vec()
+    };
+    let own = [(LimitId(1), facts.client.into()), (LimitId(3), Principal::EVERYONE)];
+    assert_eq!(budgets(&policy), own);
+    policy.enforcement.never_refuse = vec!["10.0.0.0/8".parse().expect("a range")];
+    assert_eq!(budgets(&policy), []);
 }
 
 /// Promise: in shadow, a limit that would have a request wait does not.
