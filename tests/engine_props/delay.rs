@@ -99,7 +99,7 @@ fn a_request_waits_for_its_own_budgets() {
 fn a_shadow_never_waits() {
     let engine = Engine::new(0);
     let mut limit = delaying(per_client("a", sliding(1, 100)), 1000, 9);
-    limit.mode = weir::remedy::Mode::Shadow;
+    limit.mode = Mode::Shadow;
     let binding = engine.bind(limits(vec![limit]));
     assert!(admits(&engine, &binding, &get(1, 0)));
     let (decision, _ticket) = engine.admit(&binding, &get(1, 10));
