@@ -211,7 +211,7 @@ impl Arrivals {
     /// From its arrival to its answer; the bench has other pages than the warming.
     fn next_watched(&mut self) {
         const PAGES: [&str; 7] =
-            ["/", "/docs", "/docs/limits", "/style.css", "/articles/17", "/search", "/a.png"];
+            ["/docs", "/style.css", "/a.png", "/app.js", "/docs/limits", "/b.png", "/c.png"];
         self.turn = self.turn.wrapping_add(1);
         let at = u64::from(self.turn) * GAP;
         let path = PAGES[self.turn as usize % PAGES.len()];

@@ -131,12 +131,16 @@ impl RequestId {
 
     /// The place of a request in a log, where its id is not known.
     pub fn numbered(mut number: u64) -> Self {
-        let mut digits = SmallVec::<[u8; 20]>::new();
-        while number > 0 || digits.is_empty() {
-            digits.insert(0, b'0' + u8::try_from(number % 10).unwrap_or(0));
-            number /= 10;
+        let mut digits = [b'0'; 20];
+        let mut first = digits.len();
+        for (at, digit) in digits.iter_mut().enumerate().rev() {
+            *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+            (number, first) = (number / 10, at);
+            if number == 0 {
+                break;
+            }
         }
-        Self::new(&digits)
+        Self::new(digits.get(first..).unwrap_or_default())
     }
 
     pub fn as_bytes(&self) -> &[u8] {

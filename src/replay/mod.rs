@@ -30,8 +30,8 @@ use crate::policy::{Policy, path};
 use crate::remedy::Verdict;
 use crate::time::Moment;
 
-/// Of the logs' time, between looks for findings that are over.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// Of the logs' time, between looks for findings that are over. What is found again in between counts as a new one.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
 
 /// A policy at work on requests of the past.
 #[derive(Debug)]

@@ -59,6 +59,30 @@ fn a_finding_ends_when_all_is_quiet() {
     assert_eq!(stage.engine.findings(&closed, 10).len(), 1);
 }
 
+/// Promise: whether anybody looked for what is over makes no difference: after a quiet time, the same again is new.
+#[test]
+fn what_comes_after_a_quiet_time_is_new() {
+    let mut stage = shadow(Behaviour::Stuffing);
+    let stuff = |stage: &mut Stage| (0..10).for_each(|_| drop(stage.play(login(1, 401))));
+    stuff(&mut stage);
+    stage.wait(Duration::from_secs(600));
+    stuff(&mut stage);
+    let found = stage.found(Behaviour::Stuffing);
+    assert_eq!(found.iter().map(|case| case.finding.closed.is_none()).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(found[1].finding.closed, Some(found[0].finding.opened));
+    // The one that is open is over later than the first was to be.
+    assert!(stage.engine.sweep_findings(stage.now).is_empty());
+    stage.wait(Duration::from_secs(600));
+    assert_eq!(stage.engine.sweep_findings(stage.now).len(), 1);
+    // Once closed it is remembered for a day.
+    stage.wait(Duration::from_secs(24 * 3600 - 1));
+    stage.engine.sweep_findings(stage.now);
+    assert_eq!(stage.found(Behaviour::Stuffing).len(), 1);
+    stage.wait(Duration::from_secs(1));
+    stage.engine.sweep_findings(stage.now);
+    assert!(stage.found(Behaviour::Stuffing).is_empty());
+}
+
 /// Promise: a known account answers for what it does, and its session; its client does not. One account over many
 /// addresses is one finding that names them.
 #[test]

@@ -91,14 +91,17 @@ impl Case {
         self.sanction.is_some_and(|sanction| now < sanction.until)
     }
 
-    /// Whether it was not recognised for so long that it is over.
-    pub(super) fn is_over(&self, now: Moment) -> bool {
+    /// When it is over, unless it is recognised again before; not before `now` while something says that it goes on.
+    pub(super) fn over_at(&self, now: Moment) -> Moment {
         let is_brief = match self.finding.behaviour {
             Behaviour::Load | Behaviour::Interfere => true,
             behaviour => detect::spec(behaviour).is_some_and(|spec| spec.is_demand),
         };
         let quiet = if is_brief { QUIET_BRIEF } else { QUIET };
-        self.lasting == 0 && now.since(self.finding.last) >= quiet && !self.is_in_force(now)
+        // Whoever is refused has no occasion for more: the quiet time begins after that.
+        let refused_until = self.sanction.map_or(Moment::ORIGIN, |sanction| sanction.until);
+        let over = self.finding.last.max(refused_until).after(quiet);
+        if self.lasting == 0 { over } else { over.max(now.after(quiet)) }
     }
 
     /// Refuses its principal for so long from now on. Whether that is new.

@@ -29,9 +29,13 @@ pub(super) struct Cases {
     /// From the one that was closed first.
     closed: VecDeque<Box<Case>>,
     closed_max: usize,
+    /// Before this, none of the open ones is over, and none of the closed ones to be forgotten.
+    due: Moment,
     /// Closed because others needed the room.
     pub(super) displaced: u64,
 }
+
+const NEVER: Moment = Moment::from_nanos(u64::MAX);
 
 /// How dear an open finding is: the lesser is displaced first. An account's sanction is dearer than a client's.
 type Worth = (bool, bool, Moment);
@@ -44,6 +48,7 @@ impl Cases {
             open_max: open_max.max(1),
             closed: VecDeque::new(),
             closed_max: closed_max.max(1),
+            due: NEVER,
             displaced: 0,
         }
     }
@@ -67,6 +72,7 @@ impl Cases {
     /// may be this one.
     pub(super) fn open(&mut self, case: Case, now: Moment) -> Option<Box<Case>> {
         let principal = case.finding.principal;
+        self.due = self.due.min(case.over_at(now));
         self.open.entry(principal).or_default().push(Box::new(case));
         self.open_count += 1;
         if self.open_count <= self.open_max {
@@ -94,6 +100,7 @@ impl Cases {
         }
         self.open_count -= 1;
         case.finding.closed = Some(now);
+        self.due = self.due.min(now.after(CLOSED_KEPT_FOR));
         if self.closed.len() >= self.closed_max {
             self.closed.pop_front();
         }
@@ -101,24 +108,36 @@ impl Cases {
         Some(case)
     }
 
-    /// Closes what is over.
+    /// When to look next for what is over or to be forgotten.
+    pub(super) const fn due(&self) -> Moment {
+        self.due
+    }
+
+    /// Closes what is over, and forgets what was closed long ago, with the addresses in it.
     pub(super) fn close_over(&mut self, now: Moment, events: &mut FindingEvents) {
-        let all = self.open.values().flatten();
-        let mut over: Vec<_> = all
-            .filter(|case| case.is_over(now))
-            .map(|case| (case.finding.id, case.finding.principal, case.finding.behaviour))
-            .collect();
+        if now < self.due {
+            return;
+        }
+        let (mut over, mut due) = (Vec::new(), NEVER);
+        for case in self.open.values().flatten() {
+            match case.over_at(now) {
+                at if at > now => due = due.min(at),
+                _ => over.push((case.finding.id, case.finding.principal, case.finding.behaviour)),
+            }
+        }
+        self.due = due;
         // In the order in which they were opened, whatever the order of the map.
         over.sort_unstable_by_key(|(id, ..)| *id);
         let closed =
             over.into_iter().filter_map(|(_, principal, behaviour)| self.close(principal, behaviour, now));
         events.extend(closed.map(FindingEvent::Closed));
-    }
-
-    /// Forgets what was closed long ago, and the addresses in it.
-    pub(super) fn forget_old(&mut self, now: Moment) {
-        self.closed
-            .retain(|case| case.finding.closed.is_some_and(|closed| now.since(closed) < CLOSED_KEPT_FOR));
+        let forget_at = |case: &Case| case.finding.closed.unwrap_or(now).after(CLOSED_KEPT_FOR);
+        while self.closed.front().is_some_and(|case| forget_at(case) <= now) {
+            self.closed.pop_front();
+        }
+        if let Some(oldest) = self.closed.front() {
+            self.due = self.due.min(forget_at(oldest));
+        }
     }
 
     /// Open ones and closed ones.

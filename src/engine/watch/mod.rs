@@ -119,7 +119,12 @@ impl Watch {
         let noted = Noted { panel: binding.panel(), watched, event, signs, is_refused, shared: &self.shared };
         let mut events = FindingEvents::new();
         for principal in &watched.charged {
-            let met = self.shard(*principal).lock().note(*principal, &noted, &mut events);
+            let mut shard = self.shard(*principal).lock();
+            let met = shard.note(*principal, &noted, &mut events);
+            if !events.is_empty() {
+                self.shared.note_due(shard.cases.due());
+            }
+            drop(shard);
             if !met.is_nothing() {
                 self.site.lock().meet(met);
             }
@@ -165,12 +170,12 @@ impl Watch {
     /// Closes what was not recognised for a while.
     pub(super) fn sweep(&self, now: Moment) -> FindingEvents {
         let mut events = FindingEvents::new();
-        for shard in &self.shards {
-            let mut shard = shard.lock();
-            if shard.cases.open_count() > 0 {
+        if self.shared.take_due(now) {
+            for shard in &self.shards {
+                let mut shard = shard.lock();
                 shard.cases.close_over(now, &mut events);
+                self.shared.note_due(shard.cases.due());
             }
-            shard.cases.forget_old(now);
         }
         events
     }

@@ -193,6 +193,10 @@ fn find(
     let mode = judge.mode(watched.spared, watched.most);
     let acts = mode == Mode::Enforce && suspicion.confidence >= judge.terms.confidence;
     let behaviour = judge.terms.behaviour;
+    if cases.find(principal, behaviour).is_some_and(|case| case.over_at(at) <= at) {
+        // Nobody has looked since. What happens now is a new one.
+        events.extend(cases.close(principal, behaviour, at).map(FindingEvent::Closed));
+    }
     if let Some(case) = cases.find(principal, behaviour) {
         let Suspicion { confidence, rule, evidence } = suspicion;
         case.finding.grow(confidence, rule, evidence, at);

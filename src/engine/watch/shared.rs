@@ -6,11 +6,23 @@ use super::case::Sanction;
 use crate::finding::FindingId;
 use crate::time::Moment;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shared {
     last_id: AtomicU64,
     /// When the last of all sanctions ends.
     sanctioned_until: AtomicU64,
+    /// No finding is over before this.
+    due: AtomicU64,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Shared {
+            last_id: AtomicU64::new(0),
+            sanctioned_until: AtomicU64::new(0),
+            due: AtomicU64::new(u64::MAX),
+        }
+    }
 }
 
 impl Shared {
@@ -22,6 +34,20 @@ impl Shared {
         if let Some(sanction) = sanction {
             self.sanctioned_until.fetch_max(sanction.until.as_nanos(), Ordering::Release);
         }
+    }
+
+    /// A finding may be over at this moment.
+    pub(super) fn note_due(&self, at: Moment) {
+        self.due.fetch_min(at.as_nanos(), Ordering::AcqRel);
+    }
+
+    /// Whether any finding may be over. If so, each that is still open is to be noted again.
+    pub(super) fn take_due(&self, now: Moment) -> bool {
+        let is_due = now.as_nanos() >= self.due.load(Ordering::Acquire);
+        if is_due {
+            self.due.store(u64::MAX, Ordering::Release);
+        }
+        is_due
     }
 
     /// If not, nobody has to be looked up.

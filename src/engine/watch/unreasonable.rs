@@ -26,7 +26,9 @@ impl Watch {
         match event {
             LoadEvent::Began(load) => {
                 if let Some(case) = self.case_of(binding, load, mode, now) {
-                    self.shard(case.finding.principal).lock().file(case, &self.shared, &mut events);
+                    let mut shard = self.shard(case.finding.principal).lock();
+                    shard.file(case, &self.shared, &mut events);
+                    self.shared.note_due(shard.cases.due());
                 }
             }
             LoadEvent::Ended { finding, .. } => {
