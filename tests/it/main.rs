@@ -28,6 +28,7 @@ mod one_reading;
 mod peers;
 mod refusals;
 mod reload;
+mod replayed;
 mod restart;
 mod selftest;
 mod servers;
