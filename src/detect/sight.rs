@@ -155,7 +155,9 @@ impl Reader {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             hasher.write(name.as_bytes());
             hasher.write_u8(b'&');
-            id = value.parse().ok().or(id);
+            if !SIZES.contains(&name) {
+                id = value.parse().ok().or(id);
+            }
         }
         (hasher.finish(), id)
     }
@@ -191,6 +193,9 @@ fn is_id(segment: &str) -> bool {
                 && bytes.iter().any(u8::is_ascii_digit)
                 && bytes.iter().all(|b| b.is_ascii_hexdigit() || *b == b'-')))
 }
+
+/// Parameters that say how many are wanted, not which.
+const SIZES: [&str; 8] = ["per_page", "perpage", "page_size", "pagesize", "limit", "size", "count", "rows"];
 
 /// Endings of what pages are made of.
 const ASSETS: &[&str] = &[
@@ -256,6 +261,7 @@ mod tests {
             sight("/search", Some("q=b&page=3"), None).template
         );
         assert_eq!(sight("/x", Some("page=3"), None).id, Some(3));
+        assert_eq!(sight("/x", Some("page=3&per_page=10"), None).id, Some(3));
         let uuid = "/u/3f2504e0-4f89-11d3-9a0c-0305e82c3301";
         assert_eq!(
             sight(uuid, None, None).template,

@@ -25,7 +25,7 @@ pub struct Trail {
     last: Last,
     /// How many ids went on from the ones before, up to now.
     pub run: u16,
-    /// How often the same was asked for in a row, up to now.
+    /// How often the same was fetched in a row, up to now.
     pub same: u16,
 }
 
@@ -158,7 +158,8 @@ impl Trail {
 
     fn note_repeat(&mut self, lately: &mut Counters, page: &Page) {
         let is_same = self.last.target == page.target;
-        self.same = if is_same { self.same.saturating_add(1) } else { 1 };
+        // What is sent to one address may be something else each time; what is fetched from it is not.
+        self.same = if is_same && page.is_get { self.same.saturating_add(1) } else { 1 };
         // Who stays away for as long as a refusal asked to is polite, however often that happens.
         let is_polite = self.last.welcome_from.is_some_and(|from| page.at >= from);
         let is_in_vain =
