@@ -8,7 +8,6 @@ use serde_json::json;
 use super::Admin;
 use super::answer::{self, Answer};
 use super::asked::{Asked, decoded};
-use crate::engine::recent::Refused;
 
 /// How many are listed unless `limit` says otherwise, and at most.
 const LISTED: usize = 50;
@@ -26,15 +25,18 @@ pub(super) fn latest(admin: &Arc<Admin>, asked: &Asked) -> Answer {
             return answer::problem(StatusCode::BAD_REQUEST, &detail, &[]);
         }
     };
-    let latest = admin.refusals.latest(limit, admin.clock.now());
-    answer::json(&json!({ "decisions": latest.iter().map(Refused::report).collect::<Vec<_>>() }))
+    let (now, wall) = (admin.clock.now(), admin.clock.wall());
+    let latest = admin.refusals.latest(limit, now);
+    let reports: Vec<_> = latest.iter().map(|refused| refused.report(now, wall)).collect();
+    answer::json(&json!({ "decisions": reports }))
 }
 
 /// The one of the request whose id ends the path.
 pub(super) fn of_request(admin: &Arc<Admin>, asked: &Asked) -> Answer {
     let id = asked.path.strip_prefix(PATH).and_then(|rest| rest.strip_prefix('/')).unwrap_or_default();
-    if let Some(refused) = admin.refusals.find(&decoded(id), admin.clock.now()) {
-        return answer::json(&refused.report());
+    let (now, wall) = (admin.clock.now(), admin.clock.wall());
+    if let Some(refused) = admin.refusals.find(&decoded(id), now) {
+        return answer::json(&refused.report(now, wall));
     }
     let detail = "No refusal of this request is remembered: it was forwarded, or refused more than an hour or thousands \
                   of refusals ago, or not by a limit.";

@@ -2,8 +2,8 @@
 //! Beside them, in rings of their own, some of what a limit in shadow would have refused.
 //!
 //! It keeps a client's address (folded, as limits see it) and the ids of accounts for at most [`KEPT_FOR`], whatever
-//! the traffic. Names are shared with the policy, so that remembering a refusal allocates nothing unless more than two
-//! limits were over at once.
+//! the traffic. Names are shared with the policy, so that remembering a refusal allocates nothing unless more than one
+//! limit was over.
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ahash::RandomState;
-use http::{HeaderValue, Method};
+use http::Method;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -53,12 +53,14 @@ struct Ring {
     capacity: usize,
 }
 
+/// The id of a request. Copied, as long as weir made it: to share the field's value would take an allocation.
+pub type RequestId = SmallVec<[u8; 32]>;
+
 /// One request that a limit or a finding refused, or that a limit would have refused.
 #[derive(Clone, Debug)]
 pub struct Refused {
     pub at: Moment,
-    pub wall: WallTime,
-    pub request_id: HeaderValue,
+    pub request_id: RequestId,
     pub client: Client,
     pub accounts: SmallVec<[Arc<str>; 1]>,
     pub method: Method,
@@ -70,7 +72,7 @@ pub struct Refused {
     pub finding: Option<Convicted>,
     pub retry_after: Option<Duration>,
     /// Every limit that it was over, enforced or not.
-    pub over: SmallVec<[Over; 2]>,
+    pub over: SmallVec<[Over; 1]>,
 }
 
 /// The finding because of which a request was refused.
@@ -166,7 +168,7 @@ impl RecentRefusals {
 
     /// The refusal of this request, if it is still remembered.
     pub fn find(&self, request_id: &str, now: Moment) -> Option<Refused> {
-        let is_it = |refused: &&Refused| refused.request_id.as_bytes() == request_id.as_bytes();
+        let is_it = |refused: &&Refused| refused.request_id.as_slice() == request_id.as_bytes();
         let find = |part: &Mutex<VecDeque<Refused>>| part.lock().iter().rfind(is_it).cloned();
         self.parts().find_map(find).filter(|refused| is_fresh(refused, now))
     }
@@ -253,7 +255,7 @@ impl Names {
     }
 
     /// Every limit that a decision found exceeded.
-    pub fn over(&self, policy: &Policy, decision: &Decision) -> SmallVec<[Over; 2]> {
+    pub fn over(&self, policy: &Policy, decision: &Decision) -> SmallVec<[Over; 1]> {
         let over = decision.details.iter().filter(|detail| !detail.within).filter_map(|detail| {
             let (name, clause) = self.limits.get(usize::from(detail.limit.0))?;
             let limit = policy.limits.get(usize::from(detail.limit.0))?;
@@ -270,10 +272,13 @@ impl Names {
 }
 
 impl Refused {
-    pub fn report(&self) -> RefusalReport {
+    /// `now` and `wall` are the same time, by both clocks.
+    pub fn report(&self, now: Moment, wall: WallTime) -> RefusalReport {
+        let age_ms = u64::try_from(now.since(self.at).as_millis()).unwrap_or(u64::MAX);
+        let at = WallTime { unix_ms: wall.unix_ms.saturating_sub(age_ms) };
         RefusalReport {
-            request_id: String::from_utf8_lossy(self.request_id.as_bytes()).into_owned(),
-            at: self.wall.to_string(),
+            request_id: String::from_utf8_lossy(&self.request_id).into_owned(),
+            at: at.to_string(),
             client: self.client.address().to_string(),
             accounts: self.accounts.iter().map(ToString::to_string).collect(),
             method: self.method.to_string(),

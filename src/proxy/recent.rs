@@ -49,12 +49,10 @@ pub(super) fn remember_conviction(exchange: &Exchange, facts: &Facts<'_>, convic
 
 /// What of a refused request is noted whatever refused it.
 fn refused(exchange: &Exchange, facts: &Facts<'_>) -> Refused {
-    let clock = exchange.clock();
     Refused {
-        // It may have waited since the time of its facts.
-        at: clock.now(),
-        wall: clock.wall(),
-        request_id: exchange.request_id.clone(),
+        // Since then it was no more than decided.
+        at: facts.at,
+        request_id: exchange.request_id.as_bytes().into(),
         client: facts.client,
         accounts: facts.who.accounts.iter().map(|account| account.id.clone()).collect(),
         method: facts.method.clone(),

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, Method};
-use weir::engine::recent::{KEPT_FOR, RecentRefusals, Refused};
+use http::Method;
+use weir::engine::recent::{KEPT_FOR, RecentRefusals, Refused, RequestId};
 use weir::time::{Moment, WallTime};
 
 use crate::policy::get;
@@ -11,8 +11,7 @@ use crate::policy::get;
 fn refused(id: &str, client: u32, at: Moment) -> Refused {
     Refused {
         at,
-        wall: WallTime { unix_ms: 0 },
-        request_id: HeaderValue::from_str(id).expect("a field value"),
+        request_id: id.as_bytes().into(),
         client: get(client, 0).client,
         accounts: Default::default(),
         method: Method::GET,
@@ -56,10 +55,16 @@ fn shadow_displaces_no_refusal_and_is_sampled() {
         recent.remember(Refused { in_shadow: true, ..refused(&format!("shadow-{n}"), 1, at(1000)) });
     }
     assert!(recent.find("real", at(1000)).is_some());
-    let found = recent.find("shadow-999", at(1000)).expect("the latest is there").report();
+    let report = |id| {
+        let found = recent.find(id, at(1000)).expect("it is there");
+        found.report(at(3000), WallTime { unix_ms: 1_709_251_200_000 })
+    };
+    let (shadow, real) = (report("shadow-999"), report("real"));
+    assert_eq!((shadow.verdict.as_str(), real.verdict.as_str()), ("shadow", "refuse"));
+    // Two seconds and three before the last of February 2024 was over.
     assert_eq!(
-        (found.verdict.as_str(), recent.find("real", at(1000)).unwrap().report().verdict.as_str()),
-        ("shadow", "refuse")
+        (shadow.at.as_str(), real.at.as_str()),
+        ("2024-02-29T23:59:58.000Z", "2024-02-29T23:59:57.000Z")
     );
     assert_eq!(recent.latest(usize::MAX, at(1000)).len(), 17);
 }
@@ -72,10 +77,11 @@ fn an_hour_is_the_longest() {
     recent.remember(refused("old", 1, at(0)));
     recent.remember(refused("new", 1, at(10)));
     recent.remember(refused("newest", 2, at(20)));
-    let ids = |now| -> Vec<HeaderValue> { recent.latest(9, now).into_iter().map(|r| r.request_id).collect() };
-    assert_eq!(ids(at(30)), ["newest", "new", "old"]);
+    let ids = |now| -> Vec<RequestId> { recent.latest(9, now).into_iter().map(|r| r.request_id).collect() };
+    let named = |names: &[&str]| -> Vec<RequestId> { names.iter().map(|id| id.as_bytes().into()).collect() };
+    assert_eq!(ids(at(30)), named(&["newest", "new", "old"]));
     let later = at(KEPT_FOR.as_secs());
-    assert_eq!(ids(later), ["newest", "new"]);
+    assert_eq!(ids(later), named(&["newest", "new"]));
     assert!(recent.find("old", later).is_none() && recent.find("new", later).is_some());
     recent.forget_old(later);
     assert!(recent.find("old", at(30)).is_none(), "it was erased, not hidden");
