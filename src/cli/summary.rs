@@ -12,6 +12,7 @@ use crate::config::units::time_text;
 use crate::policy::identity::{Place, Source};
 use crate::policy::load::{Capacity, Unreasonable};
 use crate::policy::responses::{Cors, Origins, RateLimitFields, Responses};
+use crate::policy::tls::Redirect;
 use crate::policy::{
     Bound, Enforcement, ForwardedHeader, Layer, Limit, Listener, Match, Missing, Over, Override, Policy,
     Route, Terms, Upstream, WhoPart,
@@ -59,21 +60,28 @@ fn section(out: &mut String, heading: &str, lines: Vec<Line>) {
 }
 
 fn listeners(policy: &Policy) -> Vec<Line> {
-    let proxy = policy.listen.proxy.iter().map(|l| (l.address.to_string(), trust(l)));
+    let redirects = policy.tls.as_ref().is_some_and(|tls| tls.redirect != Redirect::No);
+    let clients = |listener: &Listener| match (listener.tls, redirects) {
+        (true, _) => "clients by TLS",
+        (false, true) => "clients, who are sent to TLS",
+        (false, false) => "clients",
+    };
+    let proxy =
+        policy.listen.proxy.iter().map(|l| (l.address.to_string(), format!("{}; {}", clients(l), trust(l))));
     let admin = policy.listen.admin.map(|admin| (admin.to_string(), "admin: metrics, health".to_owned()));
     proxy.chain(admin).collect()
 }
 
 fn trust(listener: &Listener) -> String {
     if listener.trust.proxies.is_empty() {
-        return "clients; nobody's forwarding header is believed".to_owned();
+        return "nobody's forwarding header is believed".to_owned();
     }
     let header = match &listener.trust.header {
         ForwardedHeader::XForwardedFor => "x-forwarded-for",
         ForwardedHeader::Forwarded => "forwarded",
         ForwardedHeader::Single(name) => name.as_str(),
     };
-    format!("clients; {header} is believed from {}", joined(&listener.trust.proxies))
+    format!("{header} is believed from {}", joined(&listener.trust.proxies))
 }
 
 fn enforcement(policy: &Policy) -> Vec<Line> {

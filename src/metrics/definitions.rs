@@ -133,7 +133,7 @@ metrics! {
     FINDINGS_OPEN = Gauge "weir_findings_open" ["detector"]
         "Findings that are open now.";
     FINDINGS_DISPLACED = Counter "weir_findings_displaced_total" []
-        "Findings that were closed because others needed the room.";
+        "Findings closed because others needed the room, and recognitions that opened none for want of it.";
     CONDUCT_PRINCIPALS = Gauge "weir_conduct_principals" []
         "Principals whose conduct is remembered now.";
     CONDUCT_BYTES = Gauge "weir_conduct_bytes" []

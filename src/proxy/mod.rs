@@ -129,6 +129,7 @@ pub struct Shared {
     pub refusals: Arc<RecentRefusals>,
     /// What was found, for whoever looks.
     pub findings: Arc<Book>,
+    finding_lines: watching::Lines,
     pub robots: RobotsFiles,
     /// Over all workers: one that ends early would take along connections that another borrowed.
     pub open: Arc<OpenConnections>,
@@ -281,6 +282,7 @@ impl Proxy {
             secure_port,
             refusals: Arc::default(),
             findings: Arc::default(),
+            finding_lines: watching::Lines::default(),
             robots: RobotsFiles::default(),
             open: Arc::default(),
             policy_changes: watch::Sender::new(()),

@@ -2,6 +2,7 @@
 //! those who follow.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::header::{HeaderName, REFERER, USER_AGENT};
@@ -16,6 +17,7 @@ use crate::finding::RequestId;
 use crate::findings::report::FindingReport;
 use crate::findings::stream::Change;
 use crate::remedy::Mode;
+use crate::time::Moment;
 
 /// How often findings are looked for that are over.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
@@ -71,8 +73,47 @@ pub(super) fn tell(shared: &Shared, live: &Live, events: FindingEvents, accounts
             live.metrics.finding(finding.behaviour, *mode);
         }
         let report = shared.findings.report(case, &live.policy, shared.clock);
-        log(change, &report, *mode);
+        if shared.finding_lines.admit(shared.clock.now()) {
+            log(change, &report, *mode);
+        }
         shared.findings.tell(change, finding.behaviour, report);
+    }
+}
+
+/// How many lines of the log may be about findings: of very many at once, each is still counted, listed and told to
+/// those who follow, but not written down.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    /// The second that is counted, from the start of the process.
+    second: AtomicU64,
+    written: AtomicU32,
+    left_out: AtomicU32,
+}
+
+/// Lines in a second.
+const LINES_MAX: u32 = 50;
+
+impl Lines {
+    /// Whether there is room for one more; says afterwards how many there were not. Threads that meet in the same
+    /// moment may write a line more.
+    fn admit(&self, now: Moment) -> bool {
+        let second = now.as_nanos() / 1_000_000_000;
+        if self.second.swap(second, Ordering::Relaxed) != second {
+            self.written.store(0, Ordering::Relaxed);
+            let left_out = self.left_out.swap(0, Ordering::Relaxed);
+            if left_out > 0 {
+                tracing::warn!(
+                    target: "weir::findings",
+                    left_out,
+                    "more changes of findings than are logged one by one; /api/v1/findings lists those that are open"
+                );
+            }
+        }
+        let admitted = self.written.fetch_add(1, Ordering::Relaxed) < LINES_MAX;
+        if !admitted {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+        }
+        admitted
     }
 }
 
@@ -109,5 +150,20 @@ fn log(change: Change, report: &FindingReport, mode: Mode) {
         Change::Opened => line!(info, "finding opened"),
         Change::Sanctioned => line!(warn, "finding sanctioned: its principal is refused"),
         Change::Closed => line!(info, "finding closed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Promise: however many findings change in a second, so many lines are written and no more; the next second has
+    /// its own.
+    #[test]
+    fn lines_are_bounded() {
+        let (lines, at) = (Lines::default(), |ms: u64| Moment::ORIGIN.after(Duration::from_millis(ms)));
+        let written = |ms| (0..200).filter(|_| lines.admit(at(ms))).count();
+        assert_eq!((written(5000), written(5999), written(6000)), (50, 0, 50));
+        assert_eq!(lines.left_out.load(Ordering::Relaxed), 150);
     }
 }

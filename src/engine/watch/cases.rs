@@ -31,7 +31,7 @@ pub(super) struct Cases {
     closed_max: usize,
     /// Before this, none of the open ones is over, and none of the closed ones to be forgotten.
     due: Moment,
-    /// Closed because others needed the room.
+    /// Closed because others needed the room, or recognised and not opened for want of it.
     pub(super) displaced: u64,
 }
 
@@ -55,6 +55,14 @@ impl Cases {
 
     pub(super) const fn open_count(&self) -> usize {
         self.open_count
+    }
+
+    /// Whether there is room for a finding that refuses nobody. Such a one displaces no other: of very many who are
+    /// found at once, the first are remembered, and not each a moment long in turn.
+    pub(super) fn has_room(&mut self) -> bool {
+        let has_room = self.open_count < self.open_max;
+        self.displaced += u64::from(!has_room);
+        has_room
     }
 
     /// The open finding of this behaviour.

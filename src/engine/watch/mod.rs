@@ -12,8 +12,8 @@
 //! | [`unreasonable`] | findings of unreasonable load, which `engine::load` measures |
 //!
 //! **Memory.** Conduct is forgotten when room is needed, that of principals met once first. Findings are kept apart: no
-//! number of newcomers displaces one, nor the sanction that it carries. When findings alone fill their share, those go
-//! first that refuse nobody; an account's sanction goes last.
+//! number of newcomers displaces one, nor the sanction that it carries. When findings alone fill their share, one that
+//! refuses nobody is not opened, and one that refuses takes the place of one that does not; an account's sanction goes last.
 //!
 //! **Locks.** One at a time, and none is waited for while another is held. Learning about the site is left out where
 //! another thread is at it.
@@ -74,7 +74,7 @@ pub struct WatchStats {
     pub bytes: u64,
     pub bytes_max: u64,
     pub findings_open: u64,
-    /// Findings that were closed because others needed the room.
+    /// Findings that were closed because others needed the room, and how often one was not opened for want of it.
     pub findings_displaced: u64,
 }
 

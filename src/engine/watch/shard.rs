@@ -138,6 +138,9 @@ impl Shard {
                     continue;
                 }
                 let Some(suspicion) = judge.detector.judge(&seen) else { continue };
+                if !self.cases.has_room() {
+                    return;
+                }
                 let suspect = Suspect { principal: *principal, conduct, at };
                 let case = suspect.case(judge, mode, suspicion, noted.shared);
                 open(&mut self.cases, case, at, events);
@@ -210,6 +213,9 @@ fn find(
             shared.note(case.sanction);
         }
         return acts;
+    }
+    if !acts && !cases.has_room() {
+        return false;
     }
     let mut case = suspect.case(judge, mode, suspicion, shared);
     case.finding.note(watched.client, watched.request_id);
