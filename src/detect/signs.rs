@@ -1,4 +1,4 @@
-//! What the site's own traffic shows, small enough to be handed to every thread: see [`Site`](super::Site).
+//! What the site's own traffic shows, small enough to be handed to every thread: see [`Site`].
 
 use super::conduct::{Answer, Event};
 use super::health::Health;
