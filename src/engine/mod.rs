@@ -255,6 +255,7 @@ impl Engine {
 
     /// Notes what happened on a connection without becoming a request. A head that cannot be read is an odd request
     /// that was answered 400, whoever answered it; nothing looks at the other events yet.
+    #[must_use = "what was found is to be told"]
     pub fn event(&self, binding: &Binding, conn: &ConnFacts, event: ProtocolEvent) -> FindingEvents {
         if event != ProtocolEvent::MalformedHead {
             return FindingEvents::new();

@@ -1,7 +1,7 @@
 //! One client connection: its handshake, where there is one, then hyper between the tapped socket and the service.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use super::respond::audience::Audience;
 use super::response_body::ResponseBody;
 use super::serve::serve;
 use super::tls::ServerTls;
-use super::{Shared, notices};
+use super::{Live, Shared, notices, watching};
 use super::{http2, tls};
 use crate::engine::ConnVerdict;
 use crate::facts::{Client, ConnFacts, ProtocolEvent};
@@ -139,13 +139,18 @@ impl Conn {
         (Arc::new(conn), stream)
     }
 
-    /// Tells the engine what never became a request.
+    /// Tells the engine what never became a request of whoever is connected.
     pub fn tell_engine(&self, event: ProtocolEvent) {
-        let live = self.shared.live.load();
+        self.tell_engine_of(&self.shared.live.load(), self.peer.ip(), event);
+    }
+
+    /// The same of somebody else, whom a trusted proxy speaks for; and what that shows is told.
+    pub fn tell_engine_of(&self, live: &Live, address: IpAddr, event: ProtocolEvent) {
         let prefix = live.policy.client;
-        let client = Client::fold(self.peer.ip(), prefix.ipv4, prefix.ipv6);
+        let client = Client::fold(address, prefix.ipv4, prefix.ipv6);
         let facts = ConnFacts { at: self.shared.clock.now(), client };
-        self.shared.engine.event(&live.binding, &facts, event);
+        let found = self.shared.engine.event(&live.binding, &facts, event);
+        watching::tell(&self.shared, live, found, &[]);
     }
 }
 

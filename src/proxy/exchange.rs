@@ -19,7 +19,7 @@ use super::upstream::server::Server;
 use super::{Live, Shared, watching};
 use crate::clock::Clock;
 use crate::engine::Ticket;
-use crate::facts::{Account, Client, ConnFacts, Origin, Outcome, Principal, ProtocolEvent};
+use crate::facts::{Account, Origin, Outcome, Principal, ProtocolEvent};
 use crate::logs::access::AccessRecord;
 use crate::metrics::{RequestDecision, Timeout};
 use crate::policy::{Priority, RouteId, UpstreamId};
@@ -193,11 +193,7 @@ impl Exchange {
 
     /// Tells the engine what never became a request, or less than one.
     pub fn tell_engine(&self, event: ProtocolEvent) {
-        let prefix = self.live.policy.client;
-        let address = self.client.unwrap_or(self.conn.peer.ip());
-        let client = Client::fold(address, prefix.ipv4, prefix.ipv6);
-        let conn = ConnFacts { at: self.clock().now(), client };
-        self.shared().engine.event(&self.live.binding, &conn, event);
+        self.conn.tell_engine_of(&self.live, self.client.unwrap_or(self.conn.peer.ip()), event);
     }
 
     pub fn timed_out(&self, which: Timeout) {

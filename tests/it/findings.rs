@@ -60,6 +60,22 @@ fn said(output: Output) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// What never becomes a request is found and told as well: heads that nobody can read are odd requests.
+#[test]
+fn unreadable_heads_are_told() {
+    let origin = RawOrigin::scripted(echo);
+    let weir = Weir::start(&site(&origin));
+    for _ in 0..2 {
+        let mut client = RawClient::connect_from(CRAWLER, weir.addr());
+        assert_eq!(client.exchange("GET / HTTP/1.1\nHost: app.test\n\n").status(), 400);
+    }
+    let labels = [("detector", "probe"), ("clause", "probe"), ("mode", "shadow")];
+    weir.await_metric("weir_findings_total", &labels, 1);
+    assert!(weir.await_log("finding opened").contains("odd-methods"));
+    assert_eq!(await_finding(&weir, "detector=probe")["principal"]["id"], CRAWLER);
+    origin.expect_no_request();
+}
+
 /// In shadow, a crawl is a number, a line in the log, an entry at the API and an event of the stream, with who, what,
 /// how sure and why; and nobody is refused.
 #[test]
