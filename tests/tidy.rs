@@ -228,7 +228,7 @@ fn no_file_names_a_developers_machine() {
         let Ok(text) = std::fs::read_to_string(root().join(&path)) else { continue };
         for folder in ["work", "farm", "Users", "root"] {
             for (at, _) in text.match_indices(&format!("/{folder}/")) {
-                // A path only where it starts: `/api/work/` in a route is none.
+                // A path only where it starts: the same in the middle of a route is none.
                 let before = text[..at].chars().next_back();
                 if !before.is_some_and(|c| c.is_alphanumeric() || "./_-}*".contains(c)) {
                     findings.push(format!("{path}:{}: /{folder}/", source::line_of(&text, at)));

@@ -96,7 +96,7 @@ impl Watched {
         let Arrival { address, client, who, method, path, sight, host, request_id, .. } = *arrival;
         let policy = binding.policy();
         let prefix = policy.network.prefix;
-        let sight = Sight { is_trap: sight.is_trap || policy.conduct.is_trap(path), ..sight };
+        let sight = Sight { is_trap: policy.conduct.is_trap(path), ..sight };
         let is_spared = binding.never_refuses(address, who);
         Watched {
             charged: charged(client, who),

@@ -57,12 +57,10 @@ impl Cases {
         self.open_count
     }
 
-    /// Whether there is room for a finding that refuses nobody. Such a one displaces no other: of very many who are
+    /// Whether there is no room for a finding that refuses nobody. Such a one displaces no other: of very many who are
     /// found at once, the first are remembered, and not each a moment long in turn.
-    pub(super) fn has_room(&mut self) -> bool {
-        let has_room = self.open_count < self.open_max;
-        self.displaced += u64::from(!has_room);
-        has_room
+    pub(super) const fn is_full(&self) -> bool {
+        self.open_count >= self.open_max
     }
 
     /// The open finding of this behaviour.

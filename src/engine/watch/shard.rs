@@ -138,7 +138,8 @@ impl Shard {
                     continue;
                 }
                 let Some(suspicion) = judge.detector.judge(&seen) else { continue };
-                if !self.cases.has_room() {
+                if self.cases.is_full() {
+                    self.cases.displaced += 1;
                     return;
                 }
                 let suspect = Suspect { principal: *principal, conduct, at };
@@ -214,7 +215,8 @@ fn find(
         }
         return acts;
     }
-    if !acts && !cases.has_room() {
+    if !acts && cases.is_full() {
+        cases.displaced += 1;
         return false;
     }
     let mut case = suspect.case(judge, mode, suspicion, shared);
