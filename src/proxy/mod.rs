@@ -46,6 +46,7 @@ pub mod respond;
 pub mod response_body;
 pub mod robots;
 pub mod serve;
+pub mod stream;
 pub mod tls;
 pub mod upgrade;
 pub mod upstream;

@@ -20,9 +20,9 @@ use std::task::{Context, Poll, Waker, ready};
 use parking_lot::Mutex;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::task::unconstrained;
+
+use super::stream::{ReadHalf, Stream, WriteHalf};
 
 /// What one socket may have waiting. Larger writes go out at once: copying them would cost more than it saves.
 const WAITING_MAX: usize = 8 * 1024;
@@ -37,10 +37,10 @@ pub enum Peer {
     Server,
 }
 
-/// A plain socket whose small writes wait for the end of the turn.
+/// A plain socket, TCP or Unix, whose small writes wait for the end of the turn.
 #[derive(Debug)]
 pub struct Socket {
-    reader: OwnedReadHalf,
+    reader: ReadHalf,
     outgoing: Arc<Outgoing>,
     peer: Peer,
 }
@@ -102,7 +102,7 @@ struct Outgoing {
 
 #[derive(Debug)]
 struct Inner {
-    half: OwnedWriteHalf,
+    half: WriteHalf,
     waiting: Vec<u8>,
     /// How much of `waiting` is sent.
     sent: usize,
@@ -205,8 +205,8 @@ impl Outbox {
 }
 
 impl Socket {
-    pub fn new(stream: TcpStream, peer: Peer) -> Self {
-        let (reader, half) = stream.into_split();
+    pub fn new(stream: impl Into<Stream>, peer: Peer) -> Self {
+        let (reader, half) = stream.into().into_split();
         let inner = Inner { half, waiting: Vec::new(), sent: 0, failed: None, writer: None };
         let outgoing = Arc::new(Outgoing { inner: Mutex::new(inner), stuck: AtomicBool::new(false) });
         Socket { reader, outgoing, peer }
@@ -243,7 +243,7 @@ impl Drop for Socket {
         inner.writer = None;
         if self.outgoing.is_stuck() {
             // Ends the task that waits for the socket to take the rest. That fails only where the socket has ended.
-            let _ = SockRef::from(inner.half.as_ref()).shutdown(Shutdown::Both);
+            let _ = SockRef::from(&inner.half).shutdown(Shutdown::Both);
         }
     }
 }
@@ -304,6 +304,7 @@ mod tests {
     use std::sync::Weak;
 
     use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpStream;
     use tokio::task::{spawn_blocking, yield_now};
 
     use super::*;
@@ -329,13 +330,14 @@ mod tests {
     /// Starts sending, and lets the socket become known as writable.
     async fn begin(socket: &Socket) {
         tokio::spawn(send_each_turn());
-        socket.reader.as_ref().writable().await.unwrap();
+        let ReadHalf::Tcp(half) = &socket.reader else { panic!("TCP") };
+        half.as_ref().writable().await.unwrap();
         yield_now().await;
     }
 
     /// Fills a socket whose peer does not read until a write has to wait; returns how much went in.
     async fn fill(socket: &mut Socket) -> usize {
-        SockRef::from(socket.reader.as_ref()).set_send_buffer_size(4096).unwrap();
+        SockRef::from(&socket.reader).set_send_buffer_size(4096).unwrap();
         let mut len = 0;
         loop {
             let piece = vec![b'x'; 1000];
@@ -381,7 +383,7 @@ mod tests {
     async fn bytes_arrive_in_order() {
         let (mut client, mut browser) = pair(Peer::Client);
         begin(&client).await;
-        SockRef::from(client.reader.as_ref()).set_send_buffer_size(4096).unwrap();
+        SockRef::from(&client.reader).set_send_buffer_size(4096).unwrap();
         let read = spawn_blocking(move || {
             let mut bytes = Vec::new();
             browser.read_to_end(&mut bytes).map(|_| bytes)
