@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod clauses;
 pub mod conduct;
+pub mod connections;
 pub mod detection;
 pub mod enforcement;
 pub mod http;
@@ -46,6 +47,7 @@ pub const ROOT: TableKind = TableKind {
     keys: &[
         "version",
         "listen",
+        "connections",
         "http",
         "timeouts",
         "shutdown",
@@ -76,6 +78,7 @@ pub const TABLES: &[&TableKind] = &[
     &ROOT,
     &listen::LISTEN,
     &listen::LISTENER,
+    &connections::CONNECTIONS,
     &http::HTTP,
     &http::TIMEOUTS,
     &http::SHUTDOWN,
@@ -141,6 +144,7 @@ impl fmt::Debug for NamedFiles {
 pub struct Config {
     /// `None` when `[listen]` is missing or bad, which was reported.
     pub listen: Option<listen::Listen>,
+    pub connections: connections::Connections,
     pub http: http::Http,
     pub timeouts: http::Timeouts,
     pub shutdown: http::Shutdown,
@@ -180,6 +184,7 @@ impl Config {
         let upstreams = root.require("upstreams", UPSTREAMS, |i| Some(i.at(upstreams::read(i))));
         Config {
             listen,
+            connections: root.read("connections", connections::read).unwrap_or_default(),
             http: root.read("http", http::read_http).unwrap_or_default(),
             timeouts: root.read("timeouts", http::read_timeouts).unwrap_or_default(),
             shutdown: root.read("shutdown", http::read_shutdown).unwrap_or_default(),

@@ -117,6 +117,8 @@ impl Outcome {
 /// What happened on a connection without becoming a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ProtocolEvent {
+    /// A connection that was closed at once: its client had as many as it may.
+    TooManyConnections,
     /// A TLS handshake that failed: no common version or cipher suite, or not TLS at all.
     HandshakeFailed,
     /// A TLS handshake that did not end in time.

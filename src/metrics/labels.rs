@@ -25,6 +25,38 @@ impl StateFile {
     }
 }
 
+/// Why a client connection was closed before its first request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConnectionRefusal {
+    /// As many as may were open.
+    Max,
+    /// Its client had as many as it may.
+    PerClient,
+    /// It was shaking hands for longer than all others, when there were too many of them.
+    Handshakes,
+    /// It came, from an address that is not trusted, where a trusted proxy says who comes.
+    Untrusted,
+}
+
+impl ConnectionRefusal {
+    pub const ALL: [ConnectionRefusal; 4] = [
+        ConnectionRefusal::Max,
+        ConnectionRefusal::PerClient,
+        ConnectionRefusal::Handshakes,
+        ConnectionRefusal::Untrusted,
+    ];
+
+    /// The key under `[connections]`; `untrusted` is of no bound.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ConnectionRefusal::Max => "max",
+            ConnectionRefusal::PerClient => "per_client",
+            ConnectionRefusal::Handshakes => "handshakes",
+            ConnectionRefusal::Untrusted => "untrusted",
+        }
+    }
+}
+
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RequestDecision {

@@ -19,7 +19,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-pub use self::labels::{IdentityOutcome, QueueRejection, RequestDecision, StateFile, Timeout};
+pub use self::labels::{
+    ConnectionRefusal, IdentityOutcome, QueueRejection, RequestDecision, StateFile, Timeout,
+};
 pub use self::load::{LoadSnapshot, UpstreamSnapshot};
 pub use self::policy::{PolicyMetrics, UpstreamMetrics};
 
@@ -43,6 +45,7 @@ struct Shared {
     faults: [Fault; FAULTS_MAX],
     faults_other: AtomicU64,
     timeouts: [AtomicU64; Timeout::ALL.len()],
+    connections_refused: [AtomicU64; ConnectionRefusal::ALL.len()],
     accept_errors: AtomicU64,
     panics: AtomicU64,
     reloads_ok: AtomicU64,
@@ -101,6 +104,7 @@ impl Metrics {
                 faults: std::array::from_fn(|_| Fault::default()),
                 faults_other: Default::default(),
                 timeouts: Default::default(),
+                connections_refused: Default::default(),
                 accept_errors: Default::default(),
                 panics: Default::default(),
                 reloads_ok: Default::default(),
@@ -175,6 +179,11 @@ impl Metrics {
     /// A request ended by a panic.
     pub fn panicked(&self) {
         self.shared.panics.fetch_add(1, Relaxed);
+    }
+
+    /// A connection was closed before its first request.
+    pub fn connection_refused(&self, why: ConnectionRefusal) {
+        self.shared.connections_refused[why as usize].fetch_add(1, Relaxed);
     }
 
     pub fn accept_failed(&self) {

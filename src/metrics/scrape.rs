@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::definitions as def;
 use super::exposition::{Exposition, seconds, whole};
-use super::labels::{IdentityOutcome, QueueRejection, RequestDecision, StateFile, StatusClass, Timeout};
+use super::labels::{
+    ConnectionRefusal, IdentityOutcome, QueueRejection, RequestDecision, StateFile, StatusClass, Timeout,
+};
 use super::policy::{LimitSeries, RouteSeries, Series, UpstreamCell, UpstreamMetrics};
 use super::{EnforcementState, Shared, TrafficCell};
 use super::{findings, load};
@@ -37,6 +39,11 @@ fn process_wide(out: &mut Exposition, shared: &Shared) {
     out.single(&def::READY, read(&shared.ready));
     out.single(&def::CONNECTIONS, shared.traffic.total(TrafficCell::Connections as usize));
     out.single(&def::CONNECTIONS_OPEN, shared.traffic.level(TrafficCell::ConnectionsOpen as usize));
+    out.labelled(
+        &def::CONNECTIONS_REFUSED,
+        ConnectionRefusal::ALL
+            .map(|why| (vec![why.name()], whole(read(&shared.connections_refused[why as usize])))),
+    );
     out.single(&def::ACCEPT_ERRORS, read(&shared.accept_errors));
     let faults = shared.faults.iter().filter_map(|f| Some((vec![*f.name.get()?], whole(read(&f.count)))));
     let other = std::iter::once((vec!["other"], whole(read(&shared.faults_other))));

@@ -7,6 +7,7 @@
 mod accounts;
 pub mod compile;
 pub mod conduct;
+mod connections;
 pub mod describe;
 pub mod host;
 pub mod identity;
@@ -19,6 +20,7 @@ pub mod template;
 pub mod tls;
 
 pub use accounts::{Accounts, Layer, Override, Terms, TermsId};
+pub use connections::ConnectionLimits;
 pub use limit::{Bound, Cost, Exempt, Limit, LimitKey, Match, Missing, Over, Period, WhoPart};
 pub use network::{AsnDatabase, AsnDatabaseError, NetworkPrefix, Networks};
 
@@ -62,6 +64,7 @@ pub struct ClauseId(pub u16);
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub listen: Listen,
+    pub connections: ConnectionLimits,
     pub http: HttpLimits,
     pub timeouts: Timeouts,
     pub shutdown: Shutdown,

@@ -5,7 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,9 +14,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
-use tokio::sync::Notify;
-use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 
 use super::alarm::Alarm;
@@ -25,17 +21,19 @@ use super::client_io::{ClientIo, ClientSide, Head};
 use super::client_stream::ClientStream;
 use super::forwarded::{Hop, Scheme};
 use super::head::HeadLimits;
-use super::http2::streams::{Stream, Streams};
+use super::http2::streams::{self, Streams};
 use super::outbox::{Peer, Socket};
 use super::respond::audience::Audience;
 use super::response_body::ResponseBody;
+use super::room::{HandshakeEnd, Seat};
 use super::serve::serve;
+use super::stream::Stream;
 use super::tls::ServerTls;
 use super::{Live, Shared, notices, watching};
 use super::{http2, tls};
 use crate::engine::ConnVerdict;
 use crate::facts::{Client, ConnFacts, ProtocolEvent};
-use crate::metrics::Timeout;
+use crate::metrics::{ConnectionRefusal, Timeout};
 use crate::policy::{Listener, Timeouts};
 use crate::time::Moment;
 
@@ -58,35 +56,15 @@ pub struct Conn {
     pub patience: Mutex<Alarm>,
     pub worker: usize,
     /// One request of HTTP/2: then this is about that request alone.
-    pub stream: Option<Arc<Stream>>,
+    pub stream: Option<Arc<streams::Stream>>,
     opened: Arc<Opened>,
 }
 
-/// Counts a connection as open.
+/// Counts a connection as open, tunnels included; a drain waits for them.
 #[derive(Debug)]
 struct Opened {
     shared: Arc<Shared>,
-    open: Arc<OpenConnections>,
-}
-
-/// How many client connections are open, tunnels included; a drain waits for them.
-#[derive(Debug, Default)]
-pub struct OpenConnections {
-    count: AtomicUsize,
-    fewer: Notify,
-}
-
-impl OpenConnections {
-    /// Returns once none is left.
-    pub async fn none_left(&self) {
-        loop {
-            let fewer = self.fewer.notified();
-            if self.count.load(Ordering::Acquire) == 0 {
-                return;
-            }
-            fewer.await;
-        }
-    }
+    _seat: Seat,
 }
 
 impl Conn {
@@ -96,22 +74,12 @@ impl Conn {
         side: Arc<ClientSide>,
         peer: SocketAddr,
         worker: usize,
-        open: Arc<OpenConnections>,
+        seat: Seat,
     ) -> Self {
-        let open = Arc::new(Opened::new(Arc::clone(&shared), open));
+        let opened = Arc::new(Opened::new(Arc::clone(&shared), seat));
         let scheme = if listener.tls { Scheme::Https } else { Scheme::Http };
         let hop = Hop::new(peer.ip(), scheme, &listener.trust);
-        Conn {
-            shared,
-            listener,
-            side,
-            peer,
-            hop,
-            patience: Mutex::default(),
-            worker,
-            stream: None,
-            opened: open,
-        }
+        Conn { shared, listener, side, peer, hop, patience: Mutex::default(), worker, stream: None, opened }
     }
 
     /// The same for one of the requests that an HTTP/2 connection has at once.
@@ -121,7 +89,7 @@ impl Conn {
         head: Head,
         limits: HeadLimits,
         now: Moment,
-    ) -> (Arc<Self>, Arc<Stream>) {
+    ) -> (Arc<Self>, Arc<streams::Stream>) {
         let side = Arc::new(ClientSide::new(limits, now));
         side.expect(head);
         let stream = Arc::new(streams.begin(Arc::clone(&side), self.shared.clock));
@@ -155,30 +123,26 @@ impl Conn {
 }
 
 impl Opened {
-    fn new(shared: Arc<Shared>, open: Arc<OpenConnections>) -> Self {
+    fn new(shared: Arc<Shared>, seat: Seat) -> Self {
         shared.metrics.connection_opened();
-        open.count.fetch_add(1, Ordering::AcqRel);
-        Opened { shared, open }
+        Opened { shared, _seat: seat }
     }
 }
 
 impl Drop for Opened {
     fn drop(&mut self) {
         self.shared.metrics.connection_closed();
-        if self.open.count.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.open.fewer.notify_waiters();
-        }
     }
 }
 
 /// Starts serving an accepted connection on this worker's runtime.
 pub fn start(
-    stream: TcpStream,
+    stream: Stream,
     peer: SocketAddr,
+    seat: Seat,
     listener: &Arc<Listener>,
     shared: &Arc<Shared>,
     worker: usize,
-    open: &Arc<OpenConnections>,
 ) {
     let live = shared.live.load();
     let (policy, now) = (&live.policy, shared.clock.now());
@@ -196,8 +160,7 @@ pub fn start(
     let side = Arc::new(ClientSide::new(limits, now));
     let socket = Socket::new(stream, Peer::Client);
     let timeouts = policy.timeouts;
-    let conn =
-        Arc::new(Conn::open(Arc::clone(shared), Arc::clone(listener), side, peer, worker, Arc::clone(open)));
+    let conn = Arc::new(Conn::open(Arc::clone(shared), Arc::clone(listener), side, peer, worker, seat));
     let mut builder = http1::Builder::new();
     // The tap has its own, which also answers.
     builder.header_read_timeout(None);
@@ -228,15 +191,21 @@ async fn shake_hands(
     socket: Socket,
     within: Duration,
 ) -> Option<TlsStream<Socket>> {
-    let event = match timeout(within, tls.accept(socket)).await {
+    let most = conn.shared.live.load().policy.connections.handshakes;
+    let handshake = conn.shared.room.begin_handshake(most);
+    let event = match handshake.within(within, tls.accept(socket)).await {
         Ok(Ok(stream)) => return Some(stream),
         Ok(Err(error)) => {
             tracing::debug!(peer = %conn.peer, %error, "TLS handshake failed");
             conn.shared.metrics.protocol_fault(HANDSHAKE_FAULT);
             ProtocolEvent::HandshakeFailed
         }
-        Err(_) => {
+        Err(HandshakeEnd::TimedOut) => {
             conn.shared.metrics.timeout(Timeout::Handshake);
+            ProtocolEvent::HandshakeTimeout
+        }
+        Err(HandshakeEnd::Displaced) => {
+            conn.shared.metrics.connection_refused(ConnectionRefusal::Handshakes);
             ProtocolEvent::HandshakeTimeout
         }
     };

@@ -5,7 +5,7 @@
 //!
 //! | step | file | what happens |
 //! |---|---|---|
-//! | accept | [`listener`], [`worker`] | one runtime per core, one socket each |
+//! | accept | [`listener`], [`worker`], `arrival`, [`room`] | one runtime per core, one socket each; whether there is room |
 //! | shake hands | [`tls`], [`client_stream`] | where a listener speaks TLS |
 //! | read | [`client_io`], [`head`], [`http2`] | only heads with one reading pass; slow ones are ended |
 //! | identify | [`serve`], [`forwarded`], `policy::path`, [`identify`] | the believed client, one host, one path, one route; whose request it is |
@@ -20,6 +20,7 @@
 
 mod admit;
 pub mod alarm;
+mod arrival;
 pub mod client_io;
 pub mod client_stream;
 pub mod connection;
@@ -45,6 +46,7 @@ pub mod request_id;
 pub mod respond;
 pub mod response_body;
 pub mod robots;
+pub mod room;
 pub mod serve;
 pub mod stream;
 pub mod tls;
@@ -76,13 +78,13 @@ use crate::policy::conduct::Conduct;
 use crate::policy::tls::Redirect;
 use crate::policy::{Listener, Policy, UpstreamId};
 use crate::time::Moment;
-use connection::OpenConnections;
 use delay::Lines;
 use lifecycle::{Lifecycle, Stage};
 use listener::Inherited;
 use refusal::texts::LimitTexts;
 use respond::cors::CorsFields;
 use robots::RobotsFiles;
+use room::Room;
 use tls::{ServerTls, Tickets, TlsError};
 use upstream::Upstream;
 use worker::Worker;
@@ -133,7 +135,7 @@ pub struct Shared {
     finding_lines: watching::Lines,
     pub robots: RobotsFiles,
     /// Over all workers: one that ends early would take along connections that another borrowed.
-    pub open: Arc<OpenConnections>,
+    pub room: Arc<Room>,
     /// Told after each reload.
     pub policy_changes: watch::Sender<()>,
 }
@@ -285,7 +287,7 @@ impl Proxy {
             findings: Arc::default(),
             finding_lines: watching::Lines::default(),
             robots: RobotsFiles::default(),
-            open: Arc::default(),
+            room: Arc::new(Room::new(files_max())),
             policy_changes: watch::Sender::new(()),
         });
         let started: io::Result<Vec<_>> = per_worker
@@ -400,6 +402,12 @@ impl Proxy {
             let _ = joined.await;
         }
     }
+}
+
+/// How many files the process may have open.
+fn files_max() -> u64 {
+    use rustix::process::{Resource, getrlimit};
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 /// For the names of credentials, which mean nothing outside this process.

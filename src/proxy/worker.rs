@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener as Acceptor, TcpStream};
 use tokio::runtime;
+use tokio::task::yield_now;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::Shared;
-use super::connection::{self, OpenConnections};
+use super::arrival::arrive;
 use super::lifecycle::Stage;
 use super::upstream::check;
 use super::{load_watch, outbox, robots, watching};
@@ -19,6 +20,9 @@ use crate::policy::Listener;
 
 /// How often idle upstream connections are looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Connections that are accepted one after the other before those that are open have their turn.
+const ACCEPTS_AT_ONCE: u32 = 16;
 
 /// After accepting failed for want of descriptors or memory, existing connections have this long to end some.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -49,7 +53,6 @@ impl Worker {
 }
 
 async fn run(index: usize, shared: Arc<Shared>, acceptors: Vec<(Acceptor, Arc<Listener>)>) {
-    let open = Arc::clone(&shared.open);
     tokio::spawn(outbox::send_each_turn());
     tokio::spawn(sweep(index, Arc::clone(&shared)));
     if index == 0 {
@@ -60,13 +63,12 @@ async fn run(index: usize, shared: Arc<Shared>, acceptors: Vec<(Acceptor, Arc<Li
     }
     let mut accepting = tokio::task::JoinSet::new();
     for (acceptor, rule) in acceptors {
-        let door =
-            Door { acceptor, rule, shared: Arc::clone(&shared), worker: index, open: Arc::clone(&open) };
+        let door = Door { acceptor, rule, shared: Arc::clone(&shared), worker: index };
         accepting.spawn(door.keep());
     }
     while accepting.join_next().await.is_some() {}
     tokio::select! {
-        () = open.none_left() => {}
+        () = shared.room.none_left() => {}
         () = shared.lifecycle.reached(Stage::Stopped) => {}
     }
 }
@@ -77,7 +79,6 @@ struct Door {
     rule: Arc<Listener>,
     shared: Arc<Shared>,
     worker: usize,
-    open: Arc<OpenConnections>,
 }
 
 impl Door {
@@ -86,7 +87,10 @@ impl Door {
         let shared = Arc::clone(&self.shared);
         let draining = shared.lifecycle.reached(Stage::Draining);
         tokio::pin!(draining);
-        loop {
+        for accepts in 1_u32.. {
+            if accepts % ACCEPTS_AT_ONCE == 0 {
+                yield_now().await;
+            }
             tokio::select! {
                 biased;
                 () = &mut draining => break,
@@ -103,13 +107,13 @@ impl Door {
 
     /// Lets in whoever the kernel has accepted already; closing the socket would reset them.
     fn empty(self) -> io::Result<()> {
-        let Door { acceptor, rule, shared, worker, open } = self;
+        let Door { acceptor, rule, shared, worker } = self;
         let socket = acceptor.into_std()?;
         loop {
             match socket.accept() {
                 Ok((stream, peer)) => {
                     stream.set_nonblocking(true)?;
-                    connection::start(TcpStream::from_std(stream)?, peer, &rule, &shared, worker, &open);
+                    arrive(TcpStream::from_std(stream)?, peer, &rule, &shared, worker);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if is_of_one_connection(&error) => {}
@@ -119,7 +123,7 @@ impl Door {
     }
 
     fn let_in(&self, stream: TcpStream, peer: SocketAddr) {
-        connection::start(stream, peer, &self.rule, &self.shared, self.worker, &self.open);
+        arrive(stream, peer, &self.rule, &self.shared, self.worker);
     }
 
     async fn pause(&self, error: &io::Error) {

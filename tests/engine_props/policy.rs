@@ -22,6 +22,7 @@ pub(crate) fn policy(limits: Vec<Limit>) -> Policy {
     let second = Duration::from_secs(1);
     Policy {
         listen: Listen { proxy: Vec::new(), admin: None, workers: NonZeroU32::MIN },
+        connections: Default::default(),
         http: HttpLimits { head_bytes_max: 1, header_count_max: 1, uri_bytes_max: 1, body_bytes_max: None },
         tls: None,
         timeouts: Timeouts {

@@ -13,6 +13,7 @@ mod asking;
 mod bodies;
 mod books;
 mod clients;
+mod connections;
 mod crowding;
 mod delay;
 mod findings;

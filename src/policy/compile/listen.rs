@@ -6,9 +6,10 @@ use std::num::NonZeroU32;
 use ipnet::IpNet;
 
 use super::ONE;
+use crate::config::connections::Connections;
 use crate::config::listen as written;
 use crate::config::{At, Diagnostic, Place, Problems};
-use crate::policy::{ForwardedHeader, Listen, Listener, Trust};
+use crate::policy::{ConnectionLimits, ForwardedHeader, Listen, Listener, Trust};
 
 pub(super) fn compile(listen: &written::Listen, problems: &Problems) -> Listen {
     report_doubles(listen, problems);
@@ -38,6 +39,17 @@ pub(super) fn compile(listen: &written::Listen, problems: &Problems) -> Listen {
             .collect(),
         admin: listen.admin.as_ref().map(|admin| admin.value),
         workers: listen.workers.and_then(NonZeroU32::new).unwrap_or_else(one_for_each_core),
+    }
+}
+
+pub(super) fn connections(written: &Connections) -> ConnectionLimits {
+    let default = ConnectionLimits::default();
+    ConnectionLimits {
+        max: written.max.and_then(NonZeroU32::new),
+        per_client: written
+            .per_client
+            .map_or(default.per_client, |cap| cap.at_most().and_then(NonZeroU32::new)),
+        handshakes: written.handshakes.and_then(NonZeroU32::new).unwrap_or(default.handshakes),
     }
 }
 

@@ -59,6 +59,7 @@ pub fn compile(config: &Config, directory: &Path, problems: &Problems) -> Option
     let listen = config.listen.as_ref().map(|listen| listen::compile(listen, problems));
     let policy = Policy {
         listen: listen?,
+        connections: listen::connections(&config.connections),
         http: messages::http(&config.http, problems),
         timeouts: messages::timeouts(&config.timeouts),
         shutdown: messages::shutdown(&config.shutdown),

@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 use super::path::{Case, Parameters, TrailingSlash};
 use super::tls::{Redirect, Tls};
 use super::{
-    AccessFormat, AccessTarget, ForwardedHeader, Listener, LogFormat, Policy, Priority, Route, Upstream,
+    AccessFormat, AccessTarget, ConnectionLimits, ForwardedHeader, Listener, LogFormat, Policy, Priority,
+    Route, Upstream,
 };
 
 /// The whole policy. Times are in seconds, sizes in bytes; `null` stands for "no bound".
@@ -33,6 +34,7 @@ pub fn describe(policy: &Policy) -> Value {
             "uri_bytes_max": policy.http.uri_bytes_max,
             "body_bytes_max": policy.http.body_bytes_max,
         },
+        "connections": connections(policy),
         "timeouts": timeouts(policy),
         "shutdown": {
             "drain_delay": seconds(policy.shutdown.drain_delay),
@@ -73,6 +75,11 @@ pub fn describe(policy: &Policy) -> Value {
 
 fn seconds(time: Duration) -> f64 {
     time.as_secs_f64()
+}
+
+fn connections(policy: &Policy) -> Value {
+    let ConnectionLimits { max, per_client, handshakes } = policy.connections;
+    json!({ "max": max, "per_client": per_client, "handshakes": handshakes })
 }
 
 fn timeouts(policy: &Policy) -> Value {

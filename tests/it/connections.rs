@@ -1,0 +1,79 @@
+//! How many may be connected: whoever is too many is closed at once, and everybody else is served.
+
+use crate::harness::{Authority, Config, Launch, RawClient, RawOrigin, Weir, echo};
+
+fn refused(weir: &Weir, reason: &str) -> u64 {
+    weir.metrics().count("weir_connections_refused_total", &[("reason", reason)])
+}
+
+/// A connection that was closed before its first byte.
+fn is_closed(client: &mut RawClient) -> bool {
+    !matches!(client.try_response(), Ok(Some(_)))
+}
+
+/// A client that has as many connections as it may gets no further one, and others do. Once it lets one go, it may come
+/// again.
+#[test]
+fn one_client_has_so_many_and_no_more() {
+    let origin = RawOrigin::scripted(echo);
+    let config = Config::to(&origin).section("[connections]\nper_client = 2");
+    let weir = Weir::start(&config);
+    let get = "GET / HTTP/1.1\r\nHost: app.test\r\n\r\n";
+    let mut first = RawClient::connect_from("127.0.0.2", weir.addr());
+    let mut second = RawClient::connect_from("127.0.0.2", weir.addr());
+    assert_eq!((first.exchange(get).status(), second.exchange(get).status()), (200, 200));
+    let mut third = RawClient::connect_from("127.0.0.2", weir.addr());
+    assert!(is_closed(&mut third));
+    assert_eq!(refused(&weir, "per_client"), 1);
+    let mut other = RawClient::connect_from("127.0.0.3", weir.addr());
+    assert_eq!(other.exchange(get).status(), 200);
+    drop(first);
+    weir.await_metric("weir_connections_open", &[], 2);
+    let mut again = RawClient::connect_from("127.0.0.2", weir.addr());
+    assert_eq!(again.exchange(get).status(), 200);
+}
+
+/// A trusted proxy is many clients: it is not bound as one.
+#[test]
+fn a_trusted_proxy_may_have_more() {
+    let origin = RawOrigin::scripted(echo);
+    let config = Config::to(&origin)
+        .listen("trusted_proxies = [\"127.0.0.2\"]")
+        .section("[connections]\nper_client = 1");
+    let weir = Weir::start(&config);
+    let get = "GET / HTTP/1.1\r\nHost: app.test\r\n\r\n";
+    let mut open: Vec<_> = (0..3).map(|_| RawClient::connect_from("127.0.0.2", weir.addr())).collect();
+    assert!(open.iter_mut().all(|client| client.exchange(get).status() == 200));
+    assert_eq!(refused(&weir, "per_client"), 0);
+}
+
+/// The bound on all holds over all workers and whoever they are.
+#[test]
+fn all_clients_together_are_bounded() {
+    let origin = RawOrigin::scripted(echo);
+    let weir = Weir::start(&Config::to(&origin).section("[connections]\nmax = 3"));
+    let get = "GET / HTTP/1.1\r\nHost: app.test\r\n\r\n";
+    let mut open: Vec<_> =
+        (2..5).map(|n| RawClient::connect_from(&format!("127.0.0.{n}"), weir.addr())).collect();
+    assert!(open.iter_mut().all(|client| client.exchange(get).status() == 200));
+    assert!(is_closed(&mut RawClient::connect_from("127.0.0.9", weir.addr())));
+    assert_eq!(refused(&weir, "max"), 1);
+    assert!(open.iter_mut().all(|client| client.exchange(get).status() == 200), "who is in stays in");
+}
+
+/// Half-open handshakes make room for those that come after them, the oldest first.
+#[test]
+fn half_open_handshakes_keep_nobody_out() {
+    let origin = RawOrigin::scripted(echo);
+    let authority = Authority::new();
+    let (certificate, key) = authority.issue(&["app.test"]);
+    let config = Config::to(&origin)
+        .workers(1)
+        .proxies("[{ address = \"127.0.0.1:0\", tls = true }]")
+        .section("[tls]\ncertificates = [{ cert = \"cert.pem\", key = \"key.pem\" }]")
+        .section("[connections]\nhandshakes = 2");
+    let weir = Launch::new(&config).beside("cert.pem", &certificate).beside("key.pem", &key).start();
+    let mut silent: Vec<_> = (0..3).map(|_| RawClient::connect(weir.addr())).collect();
+    assert!(is_closed(&mut silent[0]), "the oldest gives way to the third");
+    weir.await_metric("weir_connections_refused_total", &[("reason", "handshakes")], 1);
+}
