@@ -1,8 +1,10 @@
 //! `[http]`, `[timeouts]`, `[shutdown]` and `[paths]`: how messages are read.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::reader::{Item, TableKind};
+use super::units::{self, Amount};
 use crate::policy::path::{Case, Parameters, TrailingSlash};
 
 pub const HTTP: TableKind =
@@ -10,7 +12,16 @@ pub const HTTP: TableKind =
 
 pub const TIMEOUTS: TableKind = TableKind {
     title: "[timeouts]",
-    keys: &["handshake", "head_read", "idle", "body_progress", "connect", "first_byte", "total"],
+    keys: &[
+        "handshake",
+        "head_read",
+        "idle",
+        "body_progress",
+        "body_rate_min",
+        "connect",
+        "first_byte",
+        "total",
+    ],
 };
 
 pub const SHUTDOWN: TableKind = TableKind { title: "[shutdown]", keys: &["drain_delay", "drain_timeout"] };
@@ -49,6 +60,8 @@ pub struct Timeouts {
     pub head_read: Option<Duration>,
     pub idle: Option<Duration>,
     pub body_progress: Option<Duration>,
+    /// Bytes a second.
+    pub body_rate_min: Option<Cap<NonZeroU64>>,
     pub connect: Option<Duration>,
     pub first_byte: Option<Duration>,
     pub total: Option<Cap<Duration>>,
@@ -100,7 +113,7 @@ pub(super) fn body_size(item: Item<'_>) -> Option<Cap<u64>> {
     }
     item.parse(EXPECTED, |text| match text {
         "unlimited" => Some(Cap::Unbounded),
-        _ => super::units::bytes(text).map(Cap::AtMost),
+        _ => units::bytes(text).map(Cap::AtMost),
     })
 }
 
@@ -112,6 +125,7 @@ pub(super) fn read_timeouts(item: Item<'_>) -> Option<Timeouts> {
         head_read: time("head_read"),
         idle: time("idle"),
         body_progress: time("body_progress"),
+        body_rate_min: table.read("body_rate_min", body_rate),
         connect: time("connect"),
         first_byte: time("first_byte"),
         total: table.read("total", total),
@@ -123,12 +137,24 @@ pub(super) fn timeout(item: Item<'_>) -> Option<Duration> {
     item.duration(TIMEOUT_MIN..=TIMEOUT_MAX)
 }
 
+/// `"100B/s"`, or `"none"`.
+fn body_rate(item: Item<'_>) -> Option<Cap<NonZeroU64>> {
+    const EXPECTED: &str = "a rate of at least a byte a second such as \"100B/s\", or \"none\"";
+    item.parse(EXPECTED, |text| {
+        if text == "none" {
+            return Some(Cap::Unbounded);
+        }
+        let rate = units::rate(text).ok()?;
+        let Amount::Bytes(bytes) = rate.amount else { return None };
+        let per_second = u128::from(bytes.get()) * 1000 / rate.window.as_millis().max(1);
+        NonZeroU64::new(u64::try_from(per_second).ok()?).map(Cap::AtMost)
+    })
+}
+
 fn total(item: Item<'_>) -> Option<Cap<Duration>> {
     item.parse("a time such as \"5min\", or \"none\"", |text| match text {
         "none" => Some(Cap::Unbounded),
-        _ => super::units::duration(text)
-            .filter(|time| (TIMEOUT_MIN..=TIMEOUT_MAX).contains(time))
-            .map(Cap::AtMost),
+        _ => units::duration(text).filter(|time| (TIMEOUT_MIN..=TIMEOUT_MAX).contains(time)).map(Cap::AtMost),
     })
 }
 

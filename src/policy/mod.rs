@@ -25,7 +25,7 @@ pub use limit::{Bound, Cost, Exempt, Limit, LimitKey, Match, Missing, Over, Peri
 pub use network::{AsnDatabase, AsnDatabaseError, NetworkPrefix, Networks};
 
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -202,6 +202,9 @@ pub struct Timeouts {
     pub idle: Duration,
     /// A body, either way, that moves no byte; also a client that takes no byte of its response.
     pub body_progress: Duration,
+    /// Bytes a second that a client's body must move over time, either way: it may fall behind that by
+    /// `body_progress`. `None`: any. Not for what is long-lived by nature.
+    pub body_rate_min: Option<NonZeroU64>,
     /// Connecting to a server.
     pub connect: Duration,
     /// From the last byte of the request handed to the server to the first of its response head.

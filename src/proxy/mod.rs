@@ -39,6 +39,7 @@ pub mod listener;
 mod load_watch;
 pub mod notices;
 mod outbox;
+pub mod pace;
 mod recent;
 pub mod refusal;
 pub mod request_body;

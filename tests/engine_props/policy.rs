@@ -30,6 +30,7 @@ pub(crate) fn policy(limits: Vec<Limit>) -> Policy {
             head_read: second,
             idle: second,
             body_progress: second,
+            body_rate_min: None,
             connect: second,
             first_byte: second,
             total: None,

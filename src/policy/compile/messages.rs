@@ -1,5 +1,6 @@
 //! How messages are read: sizes, times, shutdown and the folding of paths.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use crate::config::http::{self as written, Cap};
@@ -10,6 +11,8 @@ use crate::policy::{HttpLimits, Shutdown, Timeouts};
 const HEAD_SIZE: u64 = 64 << 10;
 const URI_SIZE: u64 = 8 << 10;
 const HEADER_COUNT: u32 = 100;
+/// Bytes a second: less than the worst line that people still use.
+pub(super) const BODY_RATE_MIN: NonZeroU64 = NonZeroU64::MIN.saturating_add(99);
 const TOTAL: Duration = Duration::from_secs(60 * 60);
 
 pub(super) fn http(http: &written::Http, problems: &Problems) -> HttpLimits {
@@ -38,6 +41,7 @@ pub(super) fn timeouts(timeouts: &written::Timeouts) -> Timeouts {
         head_read: or(timeouts.head_read, 10),
         idle: or(timeouts.idle, 75),
         body_progress: or(timeouts.body_progress, 30),
+        body_rate_min: timeouts.body_rate_min.unwrap_or(Cap::AtMost(BODY_RATE_MIN)).at_most(),
         connect: or(timeouts.connect, 3),
         first_byte: or(timeouts.first_byte, 60),
         // What takes longer by nature says so with `stream`.

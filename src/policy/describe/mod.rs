@@ -89,6 +89,7 @@ fn timeouts(policy: &Policy) -> Value {
         "head_read": seconds(timeouts.head_read),
         "idle": seconds(timeouts.idle),
         "body_progress": seconds(timeouts.body_progress),
+        "body_rate_min": timeouts.body_rate_min,
         "connect": seconds(timeouts.connect),
         "first_byte": seconds(timeouts.first_byte),
         "total": timeouts.total.map(seconds),
