@@ -74,7 +74,7 @@ fn resolve(criterion: &mut Criterion) {
                         count => with(fields[at % count].0, &fields[at % count].1),
                     }
                 },
-                |headers| black_box(resolver.resolve(&headers, NOW)),
+                |headers| black_box(resolver.resolve(&headers, None, NOW)),
                 HEADS,
             );
         });
@@ -102,7 +102,7 @@ fn signatures(criterion: &mut Criterion) {
         let again = token(0);
         let name = signer.algorithm();
         criterion.bench_function(&format!("jwt/{name}/again"), |b| {
-            b.iter(|| black_box(resolver.resolve(&again, NOW)));
+            b.iter(|| black_box(resolver.resolve(&again, None, NOW)));
         });
         let mut count = 0;
         criterion.bench_function(&format!("jwt/{name}/first"), |b| {
@@ -111,7 +111,7 @@ fn signatures(criterion: &mut Criterion) {
                     count += 1;
                     token(count)
                 },
-                |headers| black_box(resolver.resolve(&headers, NOW)),
+                |headers| black_box(resolver.resolve(&headers, None, NOW)),
                 HEADS,
             );
         });

@@ -88,7 +88,7 @@ fn try_resolve<V: AsRef<[u8]>>(
     resolver: &Resolver,
     fields: &[(&'static str, V)],
 ) -> Result<Resolved, TooManyCredentials> {
-    resolver.resolve(&headers(fields), at(NOW))
+    resolver.resolve(&headers(fields), None, at(NOW))
 }
 
 fn who<V: AsRef<[u8]>>(resolver: &Resolver, fields: &[(&'static str, V)]) -> Who {

@@ -9,10 +9,10 @@ use ipnet::IpNet;
 
 use super::amounts;
 use crate::config::units::time_text;
-use crate::policy::identity::{Place, Source};
+use crate::policy::identity::{CertificatePart, Place, Source};
 use crate::policy::load::{Capacity, Unreasonable};
 use crate::policy::responses::{Cors, Origins, RateLimitFields, Responses};
-use crate::policy::tls::Redirect;
+use crate::policy::tls::{Demand, Redirect};
 use crate::policy::{
     Bound, Enforcement, ForwardedHeader, Layer, Limit, Listener, Match, Missing, Over, Override, Policy,
     Route, Terms, Upstream, WhoPart,
@@ -62,7 +62,11 @@ fn section(out: &mut String, heading: &str, lines: Vec<Line>) {
 fn listeners(policy: &Policy) -> Vec<Line> {
     let redirects = policy.tls.as_ref().is_some_and(|tls| tls.redirect != Redirect::No);
     let clients = |listener: &Listener| match (listener.tls, redirects) {
-        (true, _) => "clients by TLS",
+        (true, _) => match policy.client_certificates(listener).map(|of_clients| of_clients.demand) {
+            None => "clients by TLS",
+            Some(Demand::Optional) => "clients by TLS, with a certificate or not",
+            Some(Demand::Required) => "clients by TLS, with a certificate",
+        },
         (false, true) => "clients, who are sent to TLS",
         (false, false) => "clients",
     };
@@ -269,7 +273,13 @@ fn source(source: &Source) -> Line {
         Source::Token(place) => {
             (place.name(), "a credential that the accounts file knows by its hash".to_owned())
         }
-        Source::ClientCertificate => ("client-certificate".to_owned(), "of TLS".to_owned()),
+        Source::ClientCertificate(CertificatePart::Fingerprint) => (
+            "client certificate".to_owned(),
+            "a certificate that the accounts file knows by its hash".to_owned(),
+        ),
+        Source::ClientCertificate(part) => {
+            ("client certificate".to_owned(), format!("its {} is the account", part.name()))
+        }
         Source::Jwt(jwt) => {
             let algorithms: Vec<&str> = jwt.algorithms.iter().map(|algorithm| algorithm.name()).collect();
             let mut rest =

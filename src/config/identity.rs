@@ -6,7 +6,7 @@ use http::HeaderName;
 
 use super::place::At;
 use super::reader::{Item, Table, TableKind};
-use crate::policy::identity::{JwtAlgorithm, Place};
+use crate::policy::identity::{CertificatePart, JwtAlgorithm, Place};
 
 pub const IDENTITY: TableKind = TableKind {
     title: "[identity]",
@@ -21,6 +21,9 @@ pub const JWT: TableKind = TableKind {
     title: "a JWT of `account`",
     keys: &["jwt", "claim", "key_file", "secret_file", "algorithms", "issuer", "audience", "leeway"],
 };
+
+pub const CERTIFICATE: TableKind =
+    TableKind { title: "a certificate of `account`", keys: &["client_certificate"] };
 
 /// `[identity]` as written.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +51,7 @@ pub struct Prefixes {
 pub enum Credential {
     Token(Place),
     Jwt(Box<Jwt>),
-    ClientCertificate,
+    ClientCertificate(CertificatePart),
 }
 
 /// How a JSON Web Token is verified, and what it says.
@@ -69,17 +72,17 @@ impl Identity {
     /// Whether something but the accounts file says which accounts there are: the app, or a token.
     pub fn names_accounts(&self) -> bool {
         self.learn_account_from.is_some()
-            || self
-                .account
-                .iter()
-                .any(|c| matches!(c.value, Credential::Jwt(_) | Credential::ClientCertificate))
+            || self.account.iter().any(|c| match c.value {
+                Credential::Token(_) | Credential::ClientCertificate(CertificatePart::Fingerprint) => false,
+                Credential::Jwt(_) | Credential::ClientCertificate(_) => true,
+            })
     }
 
     /// Every file of keys that is named.
     pub fn key_files(&self) -> impl Iterator<Item = &At<String>> {
         self.account.iter().flat_map(|credential| match &credential.value {
             Credential::Jwt(jwt) => jwt.key_files.iter().chain(&jwt.secret_file),
-            Credential::Token(_) | Credential::ClientCertificate => [].iter().chain(&None),
+            Credential::Token(_) | Credential::ClientCertificate(_) => [].iter().chain(&None),
         })
     }
 }
@@ -119,11 +122,16 @@ fn prefixes(table: &Table<'_>) -> Prefixes {
 fn credential(item: Item<'_>) -> Option<Credential> {
     const EXPECTED: &str = "\"bearer\", \"header:NAME\", \"cookie:NAME\", \"client-certificate\" or a table \
                             { jwt = \"bearer\", key_file = \"…\" }";
+    if item.has("client_certificate") {
+        let words = CertificatePart::ALL.map(|part| (part.name(), part));
+        let part = item.table(&CERTIFICATE)?.read("client_certificate", |item| item.word(&words));
+        return part.map(Credential::ClientCertificate);
+    }
     if item.is_table() {
         return jwt(&item.table(&JWT)?).map(|jwt| Credential::Jwt(Box::new(jwt)));
     }
     item.parse(EXPECTED, |text| match text {
-        "client-certificate" => Some(Credential::ClientCertificate),
+        "client-certificate" => Some(Credential::ClientCertificate(CertificatePart::Fingerprint)),
         _ => place_in(text).map(Credential::Token),
     })
 }

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use super::diagnostic::Diagnostic;
 use super::place::{At, Place};
 use super::reader::{Item, Table, TableKind};
+use super::tls;
 use crate::policy::ForwardedHeader;
 
 pub const LISTEN: TableKind = TableKind {
@@ -17,7 +18,7 @@ pub const LISTEN: TableKind = TableKind {
 
 pub const LISTENER: TableKind = TableKind {
     title: "a listener",
-    keys: &["address", "tls", "proxy_protocol", "trusted_proxies", "forwarded_header"],
+    keys: &["address", "tls", "proxy_protocol", "trusted_proxies", "forwarded_header", "client_certificates"],
 };
 
 /// `[listen]` as written.
@@ -37,7 +38,12 @@ pub struct Listener {
     /// Where TLS was asked for; `None`: plain.
     pub tls: Option<Place>,
     pub trust: Trust,
+    /// Instead of those of `[tls]`.
+    pub client_certificates: Option<At<OwnClientCertificates>>,
 }
+
+/// `None`: this listener asks for none.
+pub type OwnClientCertificates = Option<tls::ClientCertificates>;
 
 /// Whose forwarding header is believed, and which; `None` where nothing was written.
 #[derive(Clone, Debug, Default)]
@@ -78,7 +84,7 @@ fn listener(item: Item<'_>, secure: bool) -> Option<Listener> {
     if !item.is_table() {
         let address = item.at(item.socket_address()?);
         let tls = secure.then_some(address.place);
-        return Some(Listener { address, tls, trust: Trust::default() });
+        return Some(Listener { address, tls, trust: Trust::default(), client_certificates: None });
     }
     let table = item.table(&LISTENER)?;
     let address = table.require("address", "an address and port such as \"127.0.0.1:8080\"", |item| {
@@ -89,9 +95,24 @@ fn listener(item: Item<'_>, secure: bool) -> Option<Listener> {
         problem_of_plain(&table, plain.place);
     }
     refuse_proxy_protocol(&table);
+    let client_certificates = table.read("client_certificates", client_certificates);
     let (address, trust) = (address?, trust(&table));
     let tls = if secure { Some(address.place) } else { tls.filter(|tls| tls.value).map(|tls| tls.place) };
-    Some(Listener { address, tls, trust })
+    Some(Listener { address, tls, trust, client_certificates })
+}
+
+/// A table, or `false`.
+fn client_certificates(item: Item<'_>) -> Option<At<OwnClientCertificates>> {
+    if item.is_boolean() {
+        let asks = item.boolean()?;
+        let table = "`false`, or a table such as { ca = \"clients.pem\" }";
+        return if asks {
+            item.refuse("`client_certificates` cannot be true", table)
+        } else {
+            Some(item.at(None))
+        };
+    }
+    tls::client_certificates(item).map(|own| item.at(Some(own)))
 }
 
 fn refuse_proxy_protocol(table: &Table<'_>) {

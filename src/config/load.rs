@@ -39,6 +39,8 @@ pub fn fingerprint(files: &[PathBuf]) -> u64 {
 /// Ten million accounts are about two gigabytes.
 const TEXT_BYTES_MAX: u64 = 4 << 30;
 const KEY_FILE_BYTES_MAX: u64 = 1 << 20;
+/// A million revoked certificates.
+const REVOCATIONS_BYTES_MAX: u64 = 64 << 20;
 /// The largest that is known is a hundredth of this.
 const ASN_DATABASE_BYTES_MAX: u64 = 1 << 30;
 
@@ -127,9 +129,11 @@ impl Reading {
         let mut named = NamedFiles::default();
         let certificates = config.tls.iter().flat_map(|tls| &tls.value).flat_map(|tls| &tls.certificates);
         let of_tls = certificates.flat_map(|it| [&it.value.chain, &it.value.key]);
-        for file in config.identity.key_files().chain(of_tls) {
+        let keys = config.identity.key_files().chain(of_tls).map(|file| (file, false));
+        for (file, of_revocations) in keys.chain(config.files_of_client_certificates()) {
+            let bytes_max = if of_revocations { REVOCATIONS_BYTES_MAX } else { KEY_FILE_BYTES_MAX };
             if !named.keys.contains_key(&file.value)
-                && let Some(bytes) = self.read_named(directory, file, KEY_FILE_BYTES_MAX)
+                && let Some(bytes) = self.read_named(directory, file, bytes_max)
             {
                 named.keys.insert(file.value.clone(), bytes);
             }

@@ -95,6 +95,7 @@ pub const TABLES: &[&TableKind] = &[
     &routes::ROUTE,
     &identity::IDENTITY,
     &identity::JWT,
+    &identity::CERTIFICATE,
     &identity::CLIENT,
     &identity::NETWORK,
     &enforcement::STATE,
@@ -120,6 +121,7 @@ pub const TABLES: &[&TableKind] = &[
     &log::ACCESS,
     &tls::TLS,
     &tls::CERTIFICATE,
+    &tls::CLIENT_CERTIFICATES,
 ];
 
 /// Files that are no text, each by the name under which the configuration knows it.
@@ -175,6 +177,18 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whose certificates are taken from clients: in general, and by listeners of their own.
+    pub fn client_certificates(&self) -> impl Iterator<Item = &tls::ClientCertificates> {
+        let common = self.tls.iter().filter_map(|tls| tls.value.as_ref()?.client_certificates.as_ref());
+        let listeners = self.listen.iter().flat_map(|listen| &listen.proxy);
+        common.chain(listeners.filter_map(|listener| listener.client_certificates.as_ref()?.value.as_ref()))
+    }
+
+    /// Their files, and whether each is one of revocations.
+    fn files_of_client_certificates(&self) -> impl Iterator<Item = (&At<String>, bool)> {
+        self.client_certificates().flat_map(tls::ClientCertificates::files)
+    }
+
     /// Reads the configuration file itself; the files that it names are read by [`load()`].
     fn read(root: &Table<'_>) -> Config {
         const UPSTREAMS: &str = "at least one [upstreams.NAME] with `servers`";

@@ -103,6 +103,11 @@ impl<'a> Item<'a> {
         matches!(self.value, DeValue::Table(_))
     }
 
+    /// Whether it is a table with this key.
+    pub(super) fn has(&self, key: &str) -> bool {
+        matches!(self.value, DeValue::Table(entries) if entries.contains_key(key))
+    }
+
     pub(super) fn is_boolean(&self) -> bool {
         matches!(self.value, DeValue::Boolean(_))
     }

@@ -20,6 +20,7 @@ pub const ROUTE: TableKind = TableKind {
         "allow_encoded_slashes",
         "plans",
         "clause",
+        "client_certificate",
     ],
 };
 
@@ -39,6 +40,8 @@ pub struct Route {
     pub plans: Option<At<Vec<At<String>>>>,
     /// Under which everybody else is refused.
     pub clause: Option<At<String>>,
+    /// Present where clients must have shown one.
+    pub client_certificate: Option<At<()>>,
     pub place: Place,
 }
 
@@ -69,6 +72,8 @@ fn route(item: Item<'_>) -> Option<Route> {
         allow_encoded_slashes: table.read("allow_encoded_slashes", |i| i.boolean()),
         plans: table.read("plans", |i| some(i, |i| i.text_at("the name of a plan")).map(|plans| i.at(plans))),
         clause: table.read("clause", |i| i.text_at("the id of a clause")),
+        client_certificate: table
+            .read("client_certificate", |i| i.word(&[("required", ())]).map(|required| i.at(required))),
         place: table.place,
         path: path?,
     })

@@ -4,13 +4,18 @@ use std::time::Duration;
 
 use super::place::At;
 use super::reader::{Item, TableKind};
-use crate::policy::tls::{MinVersion, Redirect};
+use crate::policy::tls::{Demand, MinVersion, Redirect};
 
-pub const TLS: TableKind =
-    TableKind { title: "[tls]", keys: &["certificates", "min_version", "http2", "redirect", "hsts"] };
+pub const TLS: TableKind = TableKind {
+    title: "[tls]",
+    keys: &["certificates", "min_version", "http2", "redirect", "hsts", "client_certificates"],
+};
 
 pub const CERTIFICATE: TableKind =
     TableKind { title: "a certificate of `certificates`", keys: &["cert", "key"] };
+
+pub const CLIENT_CERTIFICATES: TableKind =
+    TableKind { title: "`client_certificates`", keys: &["ca", "mode", "crl", "forward"] };
 
 /// `[tls]` as written.
 #[derive(Clone, Debug)]
@@ -22,6 +27,26 @@ pub struct Tls {
     /// Whether plain listeners send everyone here.
     pub redirect: Option<At<Redirect>>,
     pub hsts: Option<Duration>,
+    /// For listeners that say nothing of their own.
+    pub client_certificates: Option<ClientCertificates>,
+}
+
+/// Whose certificates are taken from clients, and whether one must be shown.
+#[derive(Clone, Debug)]
+pub struct ClientCertificates {
+    /// A file in PEM.
+    pub ca: At<String>,
+    pub mode: Option<Demand>,
+    /// Files in PEM.
+    pub crl: Vec<At<String>>,
+    pub forward: Option<bool>,
+}
+
+impl ClientCertificates {
+    /// Every file that is named, and whether it is one of revocations.
+    pub fn files(&self) -> impl Iterator<Item = (&At<String>, bool)> {
+        std::iter::once((&self.ca, false)).chain(self.crl.iter().map(|file| (file, true)))
+    }
 }
 
 /// Two files in PEM.
@@ -31,6 +56,8 @@ pub struct Certificate {
     pub chain: At<String>,
     pub key: At<String>,
 }
+
+const DEMANDS: &[(&str, Demand)] = &[("optional", Demand::Optional), ("required", Demand::Required)];
 
 const MIN_VERSIONS: &[(&str, MinVersion)] = &[("1.2", MinVersion::Tls12), ("1.3", MinVersion::Tls13)];
 
@@ -52,7 +79,18 @@ pub(super) fn read(item: Item<'_>) -> Option<Tls> {
     let http2 = table.read("http2", |item| item.boolean());
     let redirect = table.read("redirect", |item| redirect(item).map(|it| item.at(it)));
     let hsts = table.read("hsts", |item| item.duration(HSTS_MIN..=HSTS_MAX));
-    Some(Tls { certificates: certificates?, min_version, http2, redirect, hsts })
+    let client_certificates = table.read("client_certificates", client_certificates);
+    Some(Tls { certificates: certificates?, min_version, http2, redirect, hsts, client_certificates })
+}
+
+pub(super) fn client_certificates(item: Item<'_>) -> Option<ClientCertificates> {
+    let table = item.table(&CLIENT_CERTIFICATES)?;
+    let ca = "`ca`, a file with the certificates of those who issue them, in PEM";
+    let ca = table.require("ca", ca, |item| item.text_at("a file's name"));
+    let crl = |item: Item<'_>| item.one_or_list(|item| item.text_at("the name of a file in PEM"));
+    let (mode, crl) = (table.read("mode", |item| item.word(DEMANDS)), table.read("crl", crl));
+    let forward = table.read("forward", |item| item.boolean());
+    Some(ClientCertificates { ca: ca?, mode, crl: crl.unwrap_or_default(), forward })
 }
 
 /// Whether, or to which port.

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`places`] | where in a request a credential stands |
 //! | [`cookies`] | `Cookie` and `Set-Cookie` (RFC 6265) |
+//! | [`certificate`] | certificates of clients (RFC 5280) |
 //! | [`jwt`] | signed tokens (RFC 7519) |
 //! | [`keyed`] | what a credential is called where it must not be known |
 //! | [`learned`] | which account the app said a session is |
@@ -15,12 +16,14 @@
 //! time that takes tells at most how far two hashes agree, and nobody can choose a credential by its hash, so it leads
 //! no closer to one that is known. Signatures of shared secrets are verified by aws-lc, in constant time.
 
+mod certificate;
 mod cookies;
 mod jwt;
 mod keyed;
 mod learned;
 mod places;
 
+pub use certificate::Certificate;
 pub use learned::Release;
 
 use std::sync::Arc;
@@ -31,7 +34,7 @@ use sha2::{Digest as _, Sha256};
 use smallvec::SmallVec;
 
 use crate::facts::{Account, Principal, PrincipalKind, Who};
-use crate::policy::identity::{Place, Source};
+use crate::policy::identity::{CertificatePart, Place, Source};
 use crate::policy::{Accounts, Limit, Policy, WhoPart};
 use crate::time::WallTime;
 use jwt::Verifier;
@@ -94,6 +97,8 @@ impl Memory {
 #[derive(Debug)]
 pub struct Resolver {
     credentials: Vec<CredentialPlace>,
+    /// What of a client's certificate names its account.
+    certificate: Vec<CertificatePart>,
     /// Empty where nothing needs sessions.
     sessions: Vec<Place>,
     accounts: Arc<Accounts>,
@@ -116,6 +121,14 @@ impl Resolver {
         let needs_sessions = identity.learn_from.is_some() || policy.limits.iter().any(by_session);
         Resolver {
             credentials: by_place(&identity.sources),
+            certificate: identity
+                .sources
+                .iter()
+                .filter_map(|source| match source {
+                    Source::ClientCertificate(part) => Some(*part),
+                    Source::Token(_) | Source::Jwt(_) => None,
+                })
+                .collect(),
             sessions: if needs_sessions { identity.sessions.clone() } else { Vec::new() },
             accounts: Arc::clone(&policy.accounts),
             memory,
@@ -124,17 +137,29 @@ impl Resolver {
 
     /// Whether the policy has no request looked at: [`resolve`](Self::resolve) would find nobody.
     pub fn is_idle(&self) -> bool {
-        self.credentials.is_empty() && self.sessions.is_empty()
+        self.credentials.is_empty() && self.certificate.is_empty() && self.sessions.is_empty()
     }
 
-    /// Everyone behind a request with these headers, at `now`.
+    /// Everyone behind a request with these headers, at `now`, from a client that showed TLS this certificate.
     ///
     /// Every credential that is present counts, wherever and in whichever order it stands: what is known of one is not
     /// undone by another that is not.
-    pub fn resolve(&self, headers: &HeaderMap, now: WallTime) -> Result<Resolved, TooManyCredentials> {
+    pub fn resolve(
+        &self,
+        headers: &HeaderMap,
+        certificate: Option<&Certificate>,
+        now: WallTime,
+    ) -> Result<Resolved, TooManyCredentials> {
         let mut resolved = Resolved::default();
         let mut count = 0;
         let mut unknown = None;
+        for (part, certificate) in self.certificate.iter().filter_map(|part| Some((part, certificate?))) {
+            let accounts = certificate.accounts(*part, &self.accounts);
+            if accounts.is_empty() {
+                unknown = Some(*certificate.sha());
+            }
+            accounts.into_iter().for_each(|account| add(&mut resolved.who, account));
+        }
         for at in &self.credentials {
             places::each(headers, &at.place, |value| {
                 count_one(&mut count)?;
@@ -270,8 +295,8 @@ fn by_place(sources: &[Source]) -> Vec<CredentialPlace> {
         let (place, jwt) = match source {
             Source::Token(place) => (place, None),
             Source::Jwt(jwt) => (&jwt.place, Some(jwt)),
-            // Not in a header: there is none before TLS is.
-            Source::ClientCertificate => continue,
+            // Not in a header.
+            Source::ClientCertificate(_) => continue,
         };
         let at = places.iter().position(|known| known.place == *place).unwrap_or_else(|| {
             places.push(CredentialPlace { place: place.clone(), tokens: false, jwts: Vec::new() });

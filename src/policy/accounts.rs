@@ -90,6 +90,11 @@ impl Accounts {
         })
     }
 
+    /// Whether the accounts file or an agreement has an account of this id.
+    pub fn knows(&self, id: &str) -> bool {
+        self.by_id.contains_key(id) || self.agreements.contains_key(id)
+    }
+
     /// The clause because of which this account is suspended, if it is.
     pub fn suspension(&self, id: &str) -> Option<ClauseId> {
         if self.suspended.is_empty() { None } else { self.suspended.get(id).copied() }

@@ -47,7 +47,43 @@ pub enum Source {
     /// A signed token that names the account itself.
     Jwt(Jwt),
     /// The certificate by which a client identified itself to TLS.
-    ClientCertificate,
+    ClientCertificate(CertificatePart),
+}
+
+/// What of a client's certificate says whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CertificatePart {
+    /// The SHA-256 of the whole, in DER, which the accounts file knows.
+    Fingerprint,
+    /// The common name of its subject: the account's id.
+    SubjectCn,
+    /// A name of a host among its alternative names (RFC 5280 §4.2.1.6): the account's id, as with the rest.
+    SanDns,
+    /// A URI there, such as a SPIFFE ID.
+    SanUri,
+    /// An address of e-mail there.
+    SanEmail,
+}
+
+impl CertificatePart {
+    pub const ALL: [CertificatePart; 5] = [
+        CertificatePart::Fingerprint,
+        CertificatePart::SubjectCn,
+        CertificatePart::SanDns,
+        CertificatePart::SanUri,
+        CertificatePart::SanEmail,
+    ];
+
+    /// As a configuration names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            CertificatePart::Fingerprint => "fingerprint",
+            CertificatePart::SubjectCn => "subject-cn",
+            CertificatePart::SanDns => "san-dns",
+            CertificatePart::SanUri => "san-uri",
+            CertificatePart::SanEmail => "san-email",
+        }
+    }
 }
 
 /// How a JSON Web Token (RFC 7519) in compact form is verified, and what it says.

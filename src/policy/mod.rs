@@ -42,7 +42,7 @@ use load::{Capacity, Load};
 use path::PathRules;
 use responses::Responses;
 use template::Template;
-use tls::Tls;
+use tls::{ClientCertificates, Tls};
 
 /// Index of a route in [`Policy::routes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -113,6 +113,11 @@ impl Policy {
         let gate = self.route(route).gate.as_ref()?;
         let mut plans = accounts.iter().filter_map(|account| self.terms(account.terms)?.plan.as_ref());
         (!plans.any(|plan| gate.plans.contains(plan))).then_some(gate)
+    }
+
+    /// How a listener asks its clients for certificates, if it does.
+    pub fn client_certificates(&self, listener: &Listener) -> Option<&Arc<ClientCertificates>> {
+        self.tls.as_ref().filter(|_| listener.tls)?.client_certificates.of(listener.address)
     }
 
     pub fn limit(&self, id: LimitId) -> &Limit {
@@ -328,6 +333,8 @@ pub struct Route {
     pub allow_encoded_slashes: bool,
     /// Who alone may use it; `None`: everybody.
     pub gate: Option<Gate>,
+    /// Whether its clients must have shown a certificate.
+    pub needs_certificate: bool,
 }
 
 /// What lets only the accounts of some plans pass.

@@ -1,10 +1,11 @@
 //! TLS as the policy has it: certificates with their keys, and what listeners promise by them.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
 /// What every TLS listener has in common.
 #[derive(Clone, Debug)]
@@ -18,6 +19,81 @@ pub struct Tls {
     pub redirect: Redirect,
     /// For how long a browser is to come by TLS alone (RFC 6797).
     pub hsts: Option<Duration>,
+    pub client_certificates: ClientCertificateRules,
+}
+
+/// Which listener asks its clients for certificates. By address: it outlives a reload, and the rules do not.
+#[derive(Clone, Debug, Default)]
+pub struct ClientCertificateRules {
+    /// For listeners that say nothing of their own.
+    pub common: Option<Arc<ClientCertificates>>,
+    /// `None`: this one asks for none.
+    pub own: Vec<(SocketAddr, Option<Arc<ClientCertificates>>)>,
+}
+
+impl ClientCertificateRules {
+    /// What the listener with this address, as configured, asks for.
+    pub fn of(&self, listener: SocketAddr) -> Option<&Arc<ClientCertificates>> {
+        let own = self.own.iter().find(|(address, _)| *address == listener);
+        own.map_or(self.common.as_ref(), |(_, own)| own.as_ref())
+    }
+
+    /// Every rule that there is.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<ClientCertificates>> {
+        self.common.iter().chain(self.own.iter().filter_map(|(_, own)| own.as_ref()))
+    }
+
+    /// Whether any listener asks for some.
+    pub fn are_asked_for(&self) -> bool {
+        self.all().next().is_some()
+    }
+}
+
+/// How the certificates of clients are asked for and verified.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientCertificates {
+    /// As the configuration names the file of `authorities`, for messages.
+    pub file: Arc<str>,
+    /// Who may have issued them; at least one.
+    pub authorities: Vec<CertificateDer<'static>>,
+    /// What they have revoked. Empty: that is not looked at.
+    pub revocations: Vec<CertificateRevocationListDer<'static>>,
+    pub demand: Demand,
+    /// Whether the app is told which one it was (RFC 9440).
+    pub forward: bool,
+}
+
+/// Sizes in place of certificates.
+impl fmt::Debug for ClientCertificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ClientCertificates { file, authorities, revocations, demand, forward } = self;
+        f.debug_struct("ClientCertificates")
+            .field("file", file)
+            .field("authorities", &authorities.len())
+            .field("revocations", &revocations.len())
+            .field("demand", demand)
+            .field("forward", forward)
+            .finish()
+    }
+}
+
+/// What becomes of a client that shows no certificate. One that shows a bad one is not let in either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Demand {
+    /// It is served.
+    #[default]
+    Optional,
+    /// Its handshake fails.
+    Required,
+}
+
+impl Demand {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Demand::Optional => "optional",
+            Demand::Required => "required",
+        }
+    }
 }
 
 /// What a plain listener does with a request.

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use super::response_body::ResponseBody;
 use super::room::{HandshakeEnd, Seat};
 use super::serve::serve;
 use super::stream::Stream;
-use super::tls::ServerTls;
+use super::tls::{Guest, ServerTls};
 use super::{Live, Shared, notices, watching};
 use super::{http2, tls};
 use crate::engine::ConnVerdict;
@@ -55,6 +55,8 @@ pub struct Conn {
     /// For the head of the app's response; requests of one connection come one after the other.
     pub patience: Mutex<Alarm>,
     pub worker: usize,
+    /// What the handshake told, once it is done.
+    guest: OnceLock<Arc<Guest>>,
     /// One request of HTTP/2: then this is about that request alone.
     pub stream: Option<Arc<streams::Stream>>,
     opened: Arc<Opened>,
@@ -79,7 +81,23 @@ impl Conn {
         let opened = Arc::new(Opened::new(Arc::clone(&shared), seat));
         let scheme = if listener.tls { Scheme::Https } else { Scheme::Http };
         let hop = Hop::new(peer.ip(), scheme, &listener.trust);
-        Conn { shared, listener, side, peer, hop, patience: Mutex::default(), worker, stream: None, opened }
+        Conn {
+            shared,
+            listener,
+            side,
+            peer,
+            hop,
+            patience: Mutex::default(),
+            worker,
+            guest: OnceLock::new(),
+            stream: None,
+            opened,
+        }
+    }
+
+    /// What a handshake told of the client; `None` before it is done, and on a plain connection.
+    pub fn guest(&self) -> Option<&Guest> {
+        self.guest.get().map(Arc::as_ref)
     }
 
     /// The same for one of the requests that an HTTP/2 connection has at once.
@@ -101,6 +119,7 @@ impl Conn {
             hop: self.hop.clone(),
             patience: Mutex::default(),
             worker: self.worker,
+            guest: self.guest.clone(),
             stream: Some(Arc::clone(&stream)),
             opened: Arc::clone(&self.opened),
         };
@@ -173,7 +192,10 @@ pub fn start(
     }
     let Some(tls) = live.tls.clone() else { return };
     tokio::spawn(async move {
-        let Some(stream) = shake_hands(&conn, &tls, socket, timeouts.handshake).await else { return };
+        let Some((stream, guest)) = shake_hands(&conn, &tls, socket, timeouts.handshake).await else {
+            return;
+        };
+        let _ = conn.guest.set(Arc::new(guest));
         let speaks_http2 = stream.get_ref().1.alpn_protocol() == Some(tls::HTTP2);
         let stream = ClientStream::Tls(Box::new(stream));
         if speaks_http2 {
@@ -190,11 +212,11 @@ async fn shake_hands(
     tls: &ServerTls,
     socket: Socket,
     within: Duration,
-) -> Option<TlsStream<Socket>> {
+) -> Option<(TlsStream<Socket>, Guest)> {
     let most = conn.shared.live.load().policy.connections.handshakes;
     let handshake = conn.shared.room.begin_handshake(most);
-    let event = match handshake.within(within, tls.accept(socket)).await {
-        Ok(Ok(stream)) => return Some(stream),
+    let event = match handshake.within(within, tls.accept(conn.listener.address, socket)).await {
+        Ok(Ok(done)) => return Some(done),
         Ok(Err(error)) => {
             tracing::debug!(peer = %conn.peer, %error, "TLS handshake failed");
             conn.shared.metrics.protocol_fault(HANDSHAKE_FAULT);

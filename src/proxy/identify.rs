@@ -19,7 +19,9 @@ pub fn who(exchange: &mut Exchange, headers: &HeaderMap) -> Result<Who, Notice> 
     let resolved = if resolver.is_idle() {
         Resolved::default()
     } else {
-        resolver.resolve(headers, exchange.clock().wall()).map_err(|_| notices::too_many_credentials())?
+        let certificate = exchange.conn.guest().and_then(|guest| guest.certificate.as_ref());
+        let resolved = resolver.resolve(headers, certificate, exchange.clock().wall());
+        resolved.map_err(|_| notices::too_many_credentials())?
     };
     let Resolved { who, sessions } = resolved;
     exchange.shared().metrics.identity(match (who.accounts.first(), who.unknown) {

@@ -8,7 +8,7 @@
 //! | accept | [`listener`], [`worker`], `arrival`, [`room`] | one runtime per core, one socket each; whether there is room |
 //! | shake hands | [`tls`], [`client_stream`] | where a listener speaks TLS |
 //! | read | [`client_io`], [`head`], [`http2`] | only heads with one reading pass; slow ones are ended |
-//! | identify | [`serve`], [`forwarded`], `policy::path`, [`identify`] | the believed client, one host, one path, one route; whose request it is |
+//! | identify | [`serve`], [`forwarded`], `policy::path`, [`identify`], [`certificate`] | the believed client, one host, one path, one route; whose request it is |
 //! | admit | `admit` → `engine` | findings in force and all limits in one decision; `delay`: a turn to wait for |
 //! | watch | `watching` → `engine` | what detectors see of it; [`robots`]: what the app asks crawlers to leave alone |
 //! | forward | [`forward`], [`upstream`] | a place, a server, a connection; one safe retry |
@@ -21,6 +21,7 @@
 mod admit;
 pub mod alarm;
 mod arrival;
+pub mod certificate;
 pub mod client_io;
 pub mod client_stream;
 pub mod connection;
@@ -320,7 +321,7 @@ impl Proxy {
     /// Everyone behind a request with these headers, as the policy in force knows them.
     pub fn who(&self, headers: &HeaderMap) -> Result<Who, TooManyCredentials> {
         let live = self.shared.live.load();
-        live.resolver.resolve(headers, self.shared.clock.wall()).map(|resolved| resolved.who)
+        live.resolver.resolve(headers, None, self.shared.clock.wall()).map(|resolved| resolved.who)
     }
 
     pub fn clock(&self) -> Clock {

@@ -54,6 +54,12 @@ pub fn barred(clause: &Clause) -> Notice {
     Notice::new(StatusCode::FORBIDDEN, "http_request_denied", detail).under(clause)
 }
 
+/// The route is for clients that TLS knows by a certificate.
+pub fn certificate_needed() -> Notice {
+    let detail = "This needs a client certificate: connect by TLS, and show one from an authority that is trusted here.";
+    Notice::new(StatusCode::FORBIDDEN, "http_request_denied", detail)
+}
+
 /// Somebody behind the request was found to do what a clause forbids. By what is not told: that would be a lesson in
 /// how to evade it.
 pub fn convicted(answer: Answer, clause: &Clause, wait: Duration) -> Notice {

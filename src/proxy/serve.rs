@@ -25,7 +25,7 @@ use super::request_body::RequestBody;
 use super::respond::Notice;
 use super::respond::audience::Audience;
 use super::response_body::{AppBody, Patience, ResponseBody};
-use super::{identify, request_id, upgrade, watching};
+use super::{certificate, identify, request_id, upgrade, watching};
 use crate::facts::{Client, Facts, Origin, ProtocolEvent, Who};
 use crate::logs::access::{AccessRecord, RequestFields, RequestText};
 use crate::metrics::RequestDecision;
@@ -193,6 +193,9 @@ fn redirect_plain(exchange: &Exchange, headers: &HeaderMap, target: &Uri) -> Res
 
 /// Turns away whoever is not to be here at all, whatever they do: suspended accounts, and those without the route's plan.
 fn turn_away(exchange: &Exchange, client: IpAddr, route: RouteId, who: &Who) -> Result<(), Stop> {
+    if let Some(notice) = certificate::missing(exchange, route) {
+        return Err(Stop { decision: RequestDecision::Refused, notice });
+    }
     if let Some(notice) = identify::suspension(exchange, client, who.accounts.iter().map(|a| &a.id)) {
         return Err(Stop { decision: RequestDecision::Suspended, notice });
     }
@@ -220,6 +223,7 @@ fn rewrite_head(exchange: &Exchange, parts: &mut request::Parts, client: IpAddr,
     if let Some(name) = identify::learn_from(exchange) {
         forwarded::remove_spellings(&mut parts.headers, name);
     }
+    certificate::rewrite(exchange, &mut parts.headers, added);
     headers::write_hop_by_hop(&mut parts.headers, hop);
     added.push(headers::via(parts.version));
     added.push((X_REQUEST_ID, exchange.request_id.clone()));
@@ -338,6 +342,7 @@ fn onward_body(
     let expects = |v: &HeaderValue| v.as_bytes().eq_ignore_ascii_case(b"100-continue");
     let held = parts.headers.get(header::EXPECT).is_some_and(expects);
     let removed = exchange.conn.hop.removed().clone().and(identify::learn_from(exchange).cloned());
+    let removed = certificate::ended(exchange).fold(removed, |removed, name| removed.and(Some(name)));
     let (body, upload) = RequestBody::stream(body, bytes_max, held, exchange.clock(), removed);
     exchange.upload = Some(upload);
     body

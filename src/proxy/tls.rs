@@ -3,25 +3,32 @@
 //! rustls on aws-lc-rs does the work; its cipher suites and groups are left as they are. Requests in early data are not
 //! accepted: they could be replayed (RFC 8470).
 
-use std::collections::HashMap;
+mod clients;
+mod names;
+mod tickets;
+
+pub use clients::Guest;
+pub use tickets::Tickets;
+
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::HeaderValue;
 use thiserror::Error;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
-use tokio_rustls::rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert};
-use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::server::{ResolvesServerCert, VerifierBuilderError};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{self, ServerConfig};
 use tokio_rustls::server::TlsStream;
-use webpki::EndEntityCert;
 
 use super::outbox::Socket;
 use crate::policy::Policy;
-use crate::policy::tls::{Certificate, MinVersion, Tls};
+use crate::policy::tls::{ClientCertificates, MinVersion, Tls};
+use clients::Clients;
+use names::ByName;
 
 /// What clients may speak inside (RFC 7301).
 pub const HTTP2: &[u8] = b"h2";
@@ -36,33 +43,30 @@ pub enum TlsError {
     WrongKey { file: Arc<str> },
     #[error("the first certificate in \"{file}\" cannot be read: {why}")]
     Unreadable { file: Arc<str>, why: webpki::Error },
+    #[error("a certificate in \"{file}\" cannot vouch for others: {why}")]
+    Authority { file: Arc<str>, why: rustls::Error },
+    #[error("clients cannot be verified by \"{file}\" and what is revoked: {why}")]
+    Clients { file: Arc<str>, why: VerifierBuilderError },
     #[error("TLS cannot be set up: {0}")]
     Setup(rustls::Error),
-}
-
-/// Keys for session tickets. They change by the hour, not with the policy, so that a reload ends no session.
-#[derive(Clone)]
-pub struct Tickets(Arc<dyn ProducesTickets>);
-
-impl Tickets {
-    /// Errors: no random numbers.
-    pub fn new() -> io::Result<Self> {
-        aws_lc_rs::Ticketer::new().map(Tickets).map_err(io::Error::other)
-    }
-}
-
-impl fmt::Debug for Tickets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tickets")
-    }
 }
 
 /// The TLS of one policy.
 #[derive(Clone)]
 pub struct ServerTls {
-    acceptor: TlsAcceptor,
+    /// For listeners that ask for certificates like most.
+    common: Door,
+    /// For those that do not.
+    own: Vec<(SocketAddr, Door)>,
     /// `Strict-Transport-Security` (RFC 6797).
     pub hsts: Option<HeaderValue>,
+}
+
+/// How some listeners shake hands.
+#[derive(Clone)]
+struct Door {
+    acceptor: TlsAcceptor,
+    clients: Arc<Clients>,
 }
 
 impl fmt::Debug for ServerTls {
@@ -75,26 +79,33 @@ impl ServerTls {
     /// Errors: a certificate that cannot be read, or whose key does not fit.
     pub fn new(tls: &Tls, tickets: &Tickets) -> Result<Self, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let certificates = ByName::new(&tls.certificates, &provider)?;
-        let versions: &[_] = match tls.min_version {
-            MinVersion::Tls12 => &[&TLS13, &TLS12],
-            MinVersion::Tls13 => &[&TLS13],
+        let certificates: Arc<dyn ResolvesServerCert> = Arc::new(ByName::new(&tls.certificates, &provider)?);
+        let door = |rule: Option<&ClientCertificates>| {
+            let clients = Clients::new(rule, &provider)?;
+            let mut config = server_config(tls, &provider, &clients, Arc::clone(&certificates))?;
+            config.ticketer = tickets.under(rule);
+            Ok(Door { acceptor: TlsAcceptor::from(Arc::new(config)), clients: Arc::new(clients) })
         };
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)
-            .map_err(TlsError::Setup)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(certificates));
-        config.ticketer = Arc::clone(&tickets.0);
-        let protocols: &[&[u8]] = if tls.http2 { &[HTTP2, HTTP1] } else { &[HTTP1] };
-        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-        let hsts = tls.hsts.and_then(|age| format!("max-age={}", age.as_secs()).try_into().ok());
-        Ok(ServerTls { acceptor: TlsAcceptor::from(Arc::new(config)), hsts })
+        let rules = &tls.client_certificates;
+        let own = rules.own.iter().map(|(listener, rule)| Ok((*listener, door(rule.as_deref())?)));
+        Ok(ServerTls {
+            common: door(rules.common.as_deref())?,
+            own: own.collect::<Result<_, _>>()?,
+            hsts: tls.hsts.and_then(|age| format!("max-age={}", age.as_secs()).try_into().ok()),
+        })
     }
 
-    /// Shakes hands. A failure has been told to the client as an alert.
-    pub async fn accept(&self, socket: Socket) -> io::Result<TlsStream<Socket>> {
-        self.acceptor.accept(socket).await
+    /// Shakes hands at the listener with this address, as configured. A failure has been told to the client as an alert.
+    pub async fn accept(
+        &self,
+        listener: SocketAddr,
+        socket: Socket,
+    ) -> io::Result<(TlsStream<Socket>, Guest)> {
+        let own = self.own.iter().find(|(address, _)| *address == listener);
+        let door = own.map_or(&self.common, |(_, door)| door);
+        let stream = door.acceptor.accept(socket).await?;
+        let guest = door.clients.guest(stream.get_ref().1)?;
+        Ok((stream, guest))
     }
 }
 
@@ -102,59 +113,26 @@ impl ServerTls {
 pub fn check(policy: &Policy) -> Result<(), TlsError> {
     let Some(tls) = &policy.tls else { return Ok(()) };
     let provider = Arc::new(aws_lc_rs::default_provider());
-    ByName::new(&tls.certificates, &provider).map(drop)
+    ByName::new(&tls.certificates, &provider)?;
+    tls.client_certificates.all().try_for_each(|rule| Clients::new(Some(rule), &provider).map(drop))
 }
 
-/// Certificates by the names that they were issued for.
-#[derive(Debug)]
-struct ByName {
-    /// In lower case, as written in the certificates: `*` stands for one label (RFC 9525 §6.3).
-    names: HashMap<String, Arc<CertifiedKey>>,
-    first: Option<Arc<CertifiedKey>>,
-}
-
-impl ByName {
-    fn new(certificates: &[Certificate], provider: &CryptoProvider) -> Result<Self, TlsError> {
-        let mut all = ByName { names: HashMap::new(), first: None };
-        for certificate in certificates {
-            let key = Arc::new(certified(certificate, provider)?);
-            for name in names(certificate)? {
-                // The first that has a name serves it.
-                all.names.entry(name).or_insert_with(|| Arc::clone(&key));
-            }
-            all.first.get_or_insert(key);
-        }
-        Ok(all)
-    }
-
-    fn find(&self, name: &str) -> Option<&Arc<CertifiedKey>> {
-        // rustls hands over lower case.
-        self.names.get(name).or_else(|| {
-            let (_, parent) = name.split_once('.')?;
-            self.names.get(&format!("*.{parent}"))
-        })
-    }
-}
-
-impl ResolvesServerCert for ByName {
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        hello.server_name().and_then(|name| self.find(name)).or(self.first.as_ref()).cloned()
-    }
-}
-
-fn certified(certificate: &Certificate, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
-    let file = || Arc::clone(&certificate.file);
-    CertifiedKey::from_der(certificate.chain.clone(), certificate.key.clone_key(), provider).map_err(
-        |error| match error {
-            rustls::Error::InconsistentKeys(_) => TlsError::WrongKey { file: file() },
-            why => TlsError::Certificate { file: file(), why },
-        },
-    )
-}
-
-fn names(certificate: &Certificate) -> Result<Vec<String>, TlsError> {
-    let Some(own) = certificate.chain.first() else { return Ok(Vec::new()) };
-    let own = EndEntityCert::try_from(own)
-        .map_err(|why| TlsError::Unreadable { file: Arc::clone(&certificate.file), why })?;
-    Ok(own.valid_dns_names().map(str::to_ascii_lowercase).collect())
+fn server_config(
+    tls: &Tls,
+    provider: &Arc<CryptoProvider>,
+    clients: &Clients,
+    certificates: Arc<dyn ResolvesServerCert>,
+) -> Result<ServerConfig, TlsError> {
+    let versions: &[_] = match tls.min_version {
+        MinVersion::Tls12 => &[&TLS13, &TLS12],
+        MinVersion::Tls13 => &[&TLS13],
+    };
+    let mut config = ServerConfig::builder_with_provider(Arc::clone(provider))
+        .with_protocol_versions(versions)
+        .map_err(TlsError::Setup)?
+        .with_client_cert_verifier(clients.verifier())
+        .with_cert_resolver(certificates);
+    let protocols: &[&[u8]] = if tls.http2 { &[HTTP2, HTTP1] } else { &[HTTP1] };
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    Ok(config)
 }

@@ -93,6 +93,7 @@ pub(crate) fn route(path: &str, weight: u32) -> Route {
         body_bytes_max: None,
         allow_encoded_slashes: false,
         gate: None,
+        needs_certificate: false,
     }
 }
 

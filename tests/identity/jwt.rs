@@ -32,7 +32,7 @@ fn of(jwt: Jwt) -> Resolver {
 /// The account that a token names at `seconds`; `None` where it is a credential that nobody knows.
 fn account(resolver: &Resolver, token: &str, seconds: u64) -> Option<String> {
     let fields = [("authorization", format!("Bearer {token}"))];
-    let who = resolver.resolve(&headers(&fields), at(seconds)).unwrap().who;
+    let who = resolver.resolve(&headers(&fields), None, at(seconds)).unwrap().who;
     let account = who.accounts.first().map(|account| account.id.to_string());
     assert_eq!(account.is_none(), who.unknown.is_some());
     account

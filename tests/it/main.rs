@@ -12,6 +12,7 @@ mod app_faults;
 mod asking;
 mod bodies;
 mod books;
+mod client_certificates;
 mod clients;
 mod connections;
 mod crowding;

@@ -4,12 +4,15 @@ mod amounts;
 mod text;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use clap::Args;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde_json::json;
 
 use super::admin_client::{AdminClient, encoded};
@@ -20,7 +23,7 @@ use crate::engine::Engine;
 use crate::engine::explain::report::Report;
 use crate::engine::explain::{Question, Unanswerable};
 use crate::engine::recent::RefusalReport;
-use crate::identity::{Memory, Resolver};
+use crate::identity::{Certificate, Memory, Resolver};
 use crate::time::Moment;
 
 #[derive(Debug, Args)]
@@ -42,6 +45,9 @@ pub struct Options {
     /// A header field of it, such as a credential; may be repeated
     #[arg(long, value_name = "NAME: VALUE", value_parser = field)]
     header: Vec<(HeaderName, HeaderValue)>,
+    /// A file with the certificate that its client shows, in PEM
+    #[arg(long, value_name = "FILE", conflicts_with = "admin")]
+    certificate: Option<PathBuf>,
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     config: PathBuf,
@@ -49,7 +55,7 @@ pub struct Options {
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "")]
     admin: Option<String>,
     /// Why the running weir refused the request with this id
-    #[arg(long, value_name = "ID", conflicts_with_all = ["method", "path", "account", "host", "header"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["method", "path", "account", "host", "header", "certificate"])]
     request: Option<String>,
     /// Also the limits that are not asked, and why
     #[arg(long)]
@@ -96,12 +102,19 @@ fn offline(options: &Options) -> ExitCode {
             return ExitCode::from(EXIT_BAD_USAGE);
         }
     };
+    let certificate = match options.certificate.as_deref().map(certificate).transpose() {
+        Ok(certificate) => certificate,
+        Err(error) => {
+            eprintln!("weir: {error:#}");
+            return ExitCode::from(EXIT_BAD_USAGE);
+        }
+    };
     let engine = Engine::new(0);
     let binding = engine.bind(Arc::new(loaded.policy));
     let question = question(options);
     // Under a key of its own: an unknown credential is nobody that is met again.
     let resolver = Resolver::new(binding.policy(), Arc::new(Memory::new(&[0; 32])));
-    let who = resolver.resolve(&question.headers, Clock::start().wall());
+    let who = resolver.resolve(&question.headers, certificate.as_ref(), Clock::start().wall());
     let who = who.map_err(|_| Unanswerable::TooManyCredentials);
     match who.and_then(|resolved| question.ask(&engine, &binding, resolved.who, Moment::ORIGIN)) {
         Ok(report) => show(options, &report, text::Used::Unknown),
@@ -157,6 +170,13 @@ fn question(options: &Options) -> Question {
         account: options.account.as_deref().map(Arc::from),
         headers: options.header.iter().cloned().collect::<HeaderMap>(),
     }
+}
+
+/// The first of a file: that of the client itself.
+fn certificate(file: &Path) -> anyhow::Result<Certificate> {
+    let der = CertificateDer::from_pem_file(file);
+    let der = der.with_context(|| format!("cannot read a certificate from {}", file.display()))?;
+    Ok(Certificate::read(&der))
 }
 
 fn show(options: &Options, report: &Report, used: text::Used) {

@@ -18,7 +18,7 @@ pub(super) fn compile(config: &Config, problems: &Problems) -> Identity {
     report_double_sources(written, problems);
     let source = |credential: &At<Credential>| match &credential.value {
         Credential::Token(place) => Some(Source::Token(place.clone())),
-        Credential::ClientCertificate => Some(Source::ClientCertificate),
+        Credential::ClientCertificate(part) => Some(Source::ClientCertificate(*part)),
         Credential::Jwt(jwt) => self::jwt(jwt, credential.place, &config.named, problems).map(Source::Jwt),
     };
     Identity {
@@ -85,7 +85,7 @@ fn default_sessions(written: &Written) -> Vec<Place> {
         let place = match &credential.value {
             Credential::Token(place) => place,
             Credential::Jwt(jwt) => &jwt.place,
-            Credential::ClientCertificate => continue,
+            Credential::ClientCertificate(_) => continue,
         };
         if matches!(place, Place::Bearer | Place::Cookie(_)) && !sessions.contains(place) {
             sessions.push(place.clone());
@@ -98,7 +98,7 @@ fn default_sessions(written: &Written) -> Vec<Place> {
 fn report_double_sources(written: &Written, problems: &Problems) {
     let same = |one: &Credential, other: &Credential| match (one, other) {
         (Credential::Token(one), Credential::Token(other)) => one == other,
-        (Credential::ClientCertificate, Credential::ClientCertificate) => true,
+        (Credential::ClientCertificate(one), Credential::ClientCertificate(other)) => one == other,
         _ => false,
     };
     let report = |place, first| {

@@ -93,7 +93,9 @@ fn one(
             .at_most(),
         allow_encoded_slashes: written.allow_encoded_slashes.unwrap_or(false),
         gate: gate?,
+        needs_certificate: written.client_certificate.is_some(),
     };
+    report_unasked_certificate(written, config, problems);
     let weight_place = written.weight.as_ref().map(|weight| weight.place);
     let name_place = written.name.as_ref().map(|name| name.place);
     Some(WrittenRoute { route, place: written.path.place, weight_place, name_place })
@@ -124,6 +126,7 @@ fn everything(config: &Config, rules: PathRules, problems: &Problems) -> Option<
         body_bytes_max: config.http.body_size.and_then(Cap::at_most),
         allow_encoded_slashes: false,
         gate: None,
+        needs_certificate: false,
     };
     Some(WrittenRoute { route, place, weight_place: None, name_place: None })
 }
@@ -154,6 +157,23 @@ fn gate(written: &written::Route, config: &Config, problems: &Problems) -> Optio
     }
     warn_of_nobody(plans, config, problems);
     Some(Some(Gate { plans: known.into_iter().collect::<Option<_>>()?, clause: clause? }))
+}
+
+/// A route that asks for what no listener does.
+fn report_unasked_certificate(written: &written::Route, config: &Config, problems: &Problems) {
+    if let Some(demand) = &written.client_certificate
+        && config.client_certificates().next().is_none()
+    {
+        problems.add(
+            Diagnostic::error(
+                demand.place,
+                "no client is asked for a certificate, so nobody could use this route",
+            )
+            .expected(
+                "`client_certificates = { ca = \"clients.pem\" }` in [tls], or no `client_certificate`",
+            ),
+        );
+    }
 }
 
 fn warn_of_nobody(plans: &At<Vec<At<String>>>, config: &Config, problems: &Problems) {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
+use crate::config::listen::Listener;
 use crate::config::tls::{self as written, Certificate as Written};
-use crate::config::{At, Config, Diagnostic, NamedFiles, Problems};
-use crate::policy::tls::{Certificate, Redirect, Tls};
+use crate::config::{At, Config, Diagnostic, NamedFiles, Place, Problems};
+use crate::policy::tls::{Certificate, ClientCertificateRules, ClientCertificates, Redirect, Tls};
 
 pub(super) fn compile(config: &Config, problems: &Problems) -> Option<Tls> {
     let listeners = config.listen.iter().flat_map(|listen| &listen.proxy);
@@ -30,7 +31,8 @@ pub(super) fn compile(config: &Config, problems: &Problems) -> Option<Tls> {
         }
         (None, None) => return None,
     };
-    let written::Tls { certificates, min_version, http2, redirect, hsts } = tls.value.as_ref()?;
+    let written::Tls { certificates, min_version, http2, redirect, hsts, client_certificates } =
+        tls.value.as_ref()?;
     let read = |written: &At<Written>| certificate(&written.value, &config.named, problems);
     let redirects = redirect.as_ref().filter(|redirect| redirect.value != Redirect::No);
     if let (Some(redirect), None) = (redirects, first) {
@@ -39,12 +41,76 @@ pub(super) fn compile(config: &Config, problems: &Problems) -> Option<Tls> {
                 .expected("`proxy_tls` in [listen], or no `redirect`"),
         );
     }
+    // All are read before any is missed, so that every error is found.
+    let certificates: Vec<Option<_>> = certificates.iter().map(read).collect();
+    let rules = rules(client_certificates.as_ref(), config, problems);
     Some(Tls {
-        certificates: certificates.iter().map(read).collect::<Option<_>>()?,
+        certificates: certificates.into_iter().collect::<Option<_>>()?,
         min_version: min_version.unwrap_or_default(),
         http2: http2.unwrap_or(true),
         redirect: redirects.map_or(Redirect::No, |redirect| redirect.value),
         hsts: *hsts,
+        client_certificates: rules?,
+    })
+}
+
+fn rules(
+    common: Option<&written::ClientCertificates>,
+    config: &Config,
+    problems: &Problems,
+) -> Option<ClientCertificateRules> {
+    let read = |written: &written::ClientCertificates| {
+        client_certificates(written, &config.named, problems).map(Arc::new)
+    };
+    let listeners = config.listen.iter().flat_map(|listen| &listen.proxy);
+    let own = listeners.filter_map(|listener| Some((listener, listener.client_certificates.as_ref()?)));
+    let own: Vec<_> = own
+        .map(|(listener, own)| {
+            report_plain(listener, own.place, problems);
+            let rule = own.value.as_ref().map(read);
+            Some((listener.address.value, rule.map_or(Some(None), |rule| rule.map(Some))?))
+        })
+        .collect();
+    let common = common.map(read);
+    Some(ClientCertificateRules {
+        common: common.map_or(Some(None), |rule| rule.map(Some))?,
+        own: own.into_iter().collect::<Option<_>>()?,
+    })
+}
+
+fn report_plain(listener: &Listener, place: Place, problems: &Problems) {
+    if listener.tls.is_none() {
+        problems.add(
+            Diagnostic::error(place, "a plain listener cannot ask for certificates")
+                .expected("`tls = true` beside it, or no `client_certificates`"),
+        );
+    }
+}
+
+/// `None` after reporting what is wrong.
+fn client_certificates(
+    written: &written::ClientCertificates,
+    named: &NamedFiles,
+    problems: &Problems,
+) -> Option<ClientCertificates> {
+    let authorities = read(&written.ca, named, problems, AUTHORITIES, |pem| {
+        let all = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().ok()?;
+        (!all.is_empty()).then_some(all)
+    });
+    let revocations = |file: &At<String>| {
+        read(file, named, problems, REVOCATIONS, |pem| {
+            let all =
+                CertificateRevocationListDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().ok()?;
+            (!all.is_empty()).then_some(all)
+        })
+    };
+    let revocations: Vec<_> = written.crl.iter().map(revocations).collect();
+    Some(ClientCertificates {
+        file: written.ca.value.as_str().into(),
+        authorities: authorities?,
+        revocations: revocations.into_iter().collect::<Option<Vec<_>>>()?.into_iter().flatten().collect(),
+        demand: written.mode.unwrap_or_default(),
+        forward: written.forward.unwrap_or(false),
     })
 }
 
@@ -63,6 +129,12 @@ const CERTIFICATES: (&str, &str) = (
     "no file of certificates",
     "certificates in PEM, each after `-----BEGIN CERTIFICATE-----`, the server's own first",
 );
+const AUTHORITIES: (&str, &str) = (
+    "no file of certificates",
+    "certificates in PEM, each after `-----BEGIN CERTIFICATE-----`: those of whoever issues them to clients",
+);
+const REVOCATIONS: (&str, &str) =
+    ("no list of revoked certificates", "lists in PEM, each after `-----BEGIN X509 CRL-----`");
 const KEY: (&str, &str) = (
     "no file of a private key",
     "a private key in PEM, such as `openssl genpkey` writes, without a passphrase",

@@ -1,11 +1,11 @@
 //! What is understood but not acted upon, so that nobody believes to be protected by it.
 
 use crate::clause::Behaviour;
-use crate::config::Config;
 use crate::config::conduct::Detector;
 use crate::config::http::Cap;
 use crate::config::identity::Credential;
 use crate::config::limits::{KeyPart, Limit};
+use crate::config::{At, Config};
 use crate::detect;
 use crate::policy::WithoutEffect;
 use crate::remedy::Mode;
@@ -70,10 +70,11 @@ fn unreasonable_load(config: &Config, list: &mut Vec<WithoutEffect>) {
 }
 
 fn identity(config: &Config, list: &mut Vec<WithoutEffect>) {
-    if config.identity.account.iter().any(|c| matches!(c.value, Credential::ClientCertificate)) {
+    let by_certificate = |c: &At<Credential>| matches!(c.value, Credential::ClientCertificate(_));
+    if config.identity.account.iter().any(by_certificate) && config.client_certificates().next().is_none() {
         list.push(part(
             "identity.client-certificate",
-            "there is no TLS yet, and so no client has a certificate",
+            "no client is asked for one: `client_certificates` is missing from [tls]",
         ));
     }
 }

@@ -64,7 +64,7 @@ pub(super) fn capacity(capacity: Capacity) -> Value {
 fn source(source: &Source) -> Value {
     match source {
         Source::Token(place) => json!({ "token": place.name() }),
-        Source::ClientCertificate => json!("client-certificate"),
+        Source::ClientCertificate(part) => json!({ "client_certificate": part.name() }),
         Source::Jwt(jwt) => json!({
             "jwt": jwt.place.name(),
             "claim": jwt.claim,

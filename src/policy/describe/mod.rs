@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::path::{Case, Parameters, TrailingSlash};
-use super::tls::{Redirect, Tls};
+use super::tls::{ClientCertificates, Redirect, Tls};
 use super::{
     AccessFormat, AccessTarget, ConnectionLimits, ForwardedHeader, Listener, LogFormat, Policy, Priority,
     Route, Upstream,
@@ -138,6 +138,24 @@ fn tls(tls: &Tls) -> Value {
             Redirect::ToPort(port) => json!(port),
         },
         "hsts": tls.hsts.map(seconds),
+        "client_certificates": tls.client_certificates.common.as_deref().map(client_certificates),
+        "listeners": tls
+            .client_certificates
+            .own
+            .iter()
+            .map(|(listener, own)| {
+                json!({ "address": listener, "client_certificates": own.as_deref().map(client_certificates) })
+            })
+            .collect::<Vec<_>>(),
+    })
+}
+
+fn client_certificates(rule: &ClientCertificates) -> Value {
+    json!({
+        "ca": &*rule.file,
+        "mode": rule.demand.name(),
+        "crls": rule.revocations.len(),
+        "forward": rule.forward,
     })
 }
 
@@ -196,6 +214,7 @@ fn route(route: &Route, policy: &Policy) -> Value {
         "stream": route.stream,
         "body_bytes_max": route.body_bytes_max,
         "allow_encoded_slashes": route.allow_encoded_slashes,
+        "client_certificate": if route.needs_certificate { json!("required") } else { Value::Null },
         "plans": route.gate.as_ref().map(|gate| gate.plans.iter().map(|plan| &**plan).collect::<Vec<_>>()),
         "clause": route.gate.as_ref().map(|gate| &policy.clause(gate.clause).id),
     })

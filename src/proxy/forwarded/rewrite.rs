@@ -61,22 +61,22 @@ impl Hop {
 #[derive(Clone, Debug)]
 pub struct Removed {
     /// Configured headers that are not on the list of known ones.
-    also: [Option<HeaderName>; 2],
+    also: SmallVec<[HeaderName; 2]>,
 }
 
 impl Removed {
     fn new(believed: &ForwardedHeader) -> Self {
-        let also = match believed {
+        let also: Option<HeaderName> = match believed {
             ForwardedHeader::Single(name) if !is_forwarding(name.as_str()) => Some(name.clone()),
             _ => None,
         };
-        Removed { also: [also, None] }
+        Removed { also: also.into_iter().collect() }
     }
 
     /// And `name` besides.
-    pub fn and(self, name: Option<HeaderName>) -> Self {
-        let [first, _] = self.also;
-        Removed { also: [first, name] }
+    pub fn and(mut self, name: Option<HeaderName>) -> Self {
+        self.also.extend(name);
+        self
     }
 
     /// Removes them from a head, or from trailers, which some applications merge into it.
@@ -85,7 +85,7 @@ impl Removed {
             .keys()
             .filter(|name| {
                 is_forwarding(name.as_str())
-                    || self.also.iter().flatten().any(|also| is_spelling_of(name.as_str(), also.as_str()))
+                    || self.also.iter().any(|also| is_spelling_of(name.as_str(), also.as_str()))
             })
             .cloned()
             .collect();

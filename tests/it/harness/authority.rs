@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, IsCa,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
+};
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, crypto};
 
 /// Somebody whom the clients of a test trust.
@@ -12,6 +17,7 @@ impl Authority {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         // Another name than what it issues has: OpenSSL takes those for self-signed otherwise.
         params.distinguished_name.push(DnType::CommonName, "an authority for tests");
         Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
@@ -25,6 +31,32 @@ impl Authority {
         (certificate.pem(), key.serialize_pem())
     }
 
+    /// A certificate of this shape and its key, both in PEM.
+    pub(crate) fn issue_as(&self, shape: impl FnOnce(&mut CertificateParams)) -> (String, String) {
+        let (key, mut params) = (KeyPair::generate().unwrap(), CertificateParams::default());
+        shape(&mut params);
+        (params.signed_by(&key, &self.0).unwrap().pem(), key.serialize_pem())
+    }
+
+    /// The list of revoked certificates, by serial number, in PEM.
+    pub(crate) fn revoke(&self, serials: &[u64]) -> String {
+        let revoked = |serial: &u64| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: date_time_ymd(2020, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2020, 1, 1),
+            next_update: date_time_ymd(2999, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.0).unwrap().pem().unwrap()
+    }
+
     pub(crate) fn pem(&self) -> String {
         self.0.pem()
     }
@@ -35,13 +67,30 @@ impl Authority {
         versions: &[&'static SupportedProtocolVersion],
         protocol: &[u8],
     ) -> Arc<ClientConfig> {
+        self.client_as(versions, protocol, None)
+    }
+
+    /// The same, with a certificate of its own and the key of that, in PEM.
+    pub(crate) fn client_as(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        protocol: &[u8],
+        own: Option<&(String, String)>,
+    ) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
-        let mut config = ClientConfig::builder_with_provider(Arc::new(crypto::aws_lc_rs::default_provider()))
+        let builder = ClientConfig::builder_with_provider(Arc::new(crypto::aws_lc_rs::default_provider()))
             .with_protocol_versions(versions)
             .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let mut config = match own {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let chain = CertificateDer::pem_slice_iter(certificate.as_bytes()).map(Result::unwrap);
+                let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+                builder.with_client_auth_cert(chain.collect(), key).unwrap()
+            }
+        };
         config.alpn_protocols = vec![protocol.to_vec()];
         Arc::new(config)
     }
