@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-/// What a detector can recognise: a closed list of weir's own. Operators map each to a clause of theirs.
+use sha2::{Digest as _, Sha256};
+
+/// What can be recognised: a closed list of weir's own, which operators map to clauses of theirs, and what rules of
+/// theirs describe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Behaviour {
     Flood,
@@ -25,9 +28,24 @@ pub enum Behaviour {
     Protocol,
     Unauthorised,
     Content,
+    /// What one of the operator's rules describes.
+    Rule(RuleId),
+}
+
+/// A rule of the operator's, by its name: the same after a reload and after a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleId(u64);
+
+impl RuleId {
+    /// By the first eight bytes of the SHA-256 of its name.
+    pub fn named(name: &str) -> Self {
+        let hash = Sha256::digest(name.as_bytes());
+        RuleId(hash.iter().take(8).fold(0, |id, byte| id << 8 | u64::from(*byte)))
+    }
 }
 
 impl Behaviour {
+    /// Weir's own.
     pub const ALL: [Behaviour; 15] = [
         Behaviour::Flood,
         Behaviour::Retry,
@@ -46,7 +64,7 @@ impl Behaviour {
         Behaviour::Content,
     ];
 
-    /// The name used in configuration, metrics and reports.
+    /// The name used in configuration, metrics and reports; of all rules, `rule`.
     pub const fn name(self) -> &'static str {
         match self {
             Behaviour::Flood => "flood",
@@ -64,9 +82,11 @@ impl Behaviour {
             Behaviour::Protocol => "protocol",
             Behaviour::Unauthorised => "unauthorised",
             Behaviour::Content => "content",
+            Behaviour::Rule(_) => "rule",
         }
     }
 
+    /// One of weir's own.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|b| b.name() == name)
     }

@@ -25,6 +25,7 @@ pub mod time;
 
 pub mod detect;
 pub mod limit;
+pub mod rule;
 pub mod window;
 
 pub mod config;

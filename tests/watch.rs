@@ -11,6 +11,8 @@ mod memory;
 mod policy;
 #[path = "watch/replayed.rs"]
 mod replayed;
+#[path = "watch/rules.rs"]
+mod rules;
 #[path = "watch/sanctions.rs"]
 mod sanctions;
 #[path = "watch/stage.rs"]

@@ -35,6 +35,7 @@ pub fn text(policy: &Policy) -> String {
     section(&mut out, "other numbers for some accounts", layers(policy));
     section(&mut out, "unreasonable load", load(policy));
     section(&mut out, "detectors", conduct::detectors(policy));
+    section(&mut out, "your own rules", conduct::rules(policy));
     section(&mut out, "what detectors know of the site", conduct::site(policy));
     section(&mut out, "what clients are told", responses(policy));
     section(&mut out, "clauses, and what upholds each", conduct::clauses(policy));

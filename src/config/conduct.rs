@@ -59,11 +59,11 @@ const RUNGS: &[(&str, Rung)] = &[
     ("suspend", Rung::Suspend),
 ];
 
-const ANSWERS: &[(u16, Answer)] = &[(429, Answer::TooManyRequests), (403, Answer::Forbidden)];
+pub(super) const ANSWERS: &[(u16, Answer)] = &[(429, Answer::TooManyRequests), (403, Answer::Forbidden)];
 
-const LASTS_MIN: Duration = Duration::from_secs(1);
+pub(super) const LASTS_MIN: Duration = Duration::from_secs(1);
 /// Longer is a person's decision.
-const LASTS_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub(super) const LASTS_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const DECAY_MIN: Duration = Duration::from_secs(60);
 const DECAY_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 

@@ -19,6 +19,7 @@ pub mod matches;
 pub mod plans;
 pub mod responses;
 pub mod routes;
+pub mod rules;
 pub mod shares;
 pub mod tls;
 pub mod units;
@@ -64,6 +65,7 @@ pub const ROOT: TableKind = TableKind {
         "plans",
         "agreements",
         "detectors",
+        "rules",
         "detection",
         "standing",
         "log",
@@ -113,6 +115,7 @@ pub const TABLES: &[&TableKind] = &[
     &plans::PLAN,
     &plans::AGREEMENT,
     &conduct::DETECTOR,
+    &rules::RULE,
     &detection::DETECTION,
     &detection::LOGIN,
     &detection::LOGIN_ANSWERS,
@@ -162,6 +165,7 @@ pub struct Config {
     pub plans: Vec<plans::Plan>,
     pub agreements: Vec<plans::Agreement>,
     pub detectors: Vec<conduct::Detector>,
+    pub rules: Vec<rules::Rule>,
     pub detection: detection::Detection,
     pub standing: Option<At<conduct::Standing>>,
     pub log: log::Log,
@@ -214,6 +218,7 @@ impl Config {
             plans: root.read("plans", |i| Some(plans::read_plans(i))).unwrap_or_default(),
             agreements: root.read("agreements", |i| Some(plans::read_agreements(i))).unwrap_or_default(),
             detectors: root.read("detectors", |i| Some(conduct::read_detectors(i))).unwrap_or_default(),
+            rules: root.read("rules", |i| Some(rules::read(i))).unwrap_or_default(),
             detection: root.read("detection", detection::read).unwrap_or_default(),
             standing: root.read("standing", |i| conduct::read_standing(i).map(|s| i.at(s))),
             log: root.read("log", log::read).unwrap_or_default(),

@@ -3,6 +3,7 @@
 //! A [`Table`] knows its valid keys and reports all others; an [`Item`] is one value that is asked for as
 //! what it should be. `None` always means that the trouble was reported already, or that nothing was written.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -162,6 +163,19 @@ impl<'a> Item<'a> {
     /// A string that is not empty, and its place.
     pub(super) fn text_at(&self, expected: &str) -> Option<At<String>> {
         self.text(expected).map(|text| self.at(text.to_owned()))
+    }
+
+    /// Where the first character of a string stands in the file, if it stands there as it is.
+    pub(super) fn first_character(&self) -> Option<usize> {
+        let DeValue::String(Cow::Borrowed(text)) = self.value else { return None };
+        let around = (self.place.end - self.place.start).checked_sub(text.len())?;
+        // One quote on either side; or three, and perhaps a line's end after the first three.
+        let before = match around {
+            2 => 1,
+            6..=8 => around - 3,
+            _ => return None,
+        };
+        Some(self.place.start + before)
     }
 
     /// A name of the operator's choosing, for messages and metrics.

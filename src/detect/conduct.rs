@@ -94,7 +94,11 @@ impl Conduct {
 
     /// Pages and calls within a horizon.
     pub fn asked_in(&self, horizon: Horizon, now: Moment) -> u32 {
-        self.trail.as_ref().map_or(0, |trail| trail.rate.count(horizon, now))
+        let is_within = |page: Page| now.since(page.at) < horizon.length();
+        match &self.trail {
+            Some(trail) => trail.rate.count(horizon, now),
+            None => self.first_page.is_some_and(is_within).into(),
+        }
     }
 
     /// Clients that it came from within this hour of the clock, as far as more than one was seen.

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use http::{HeaderMap, Method};
+
 use crate::facts::{Facts, Who};
 use crate::policy::{Cost, Exempt, Limit, LimitId, Match, Policy, Route, RouteId, UpstreamId};
 use crate::remedy::Mode;
@@ -43,6 +45,24 @@ pub(super) struct BoundLimit {
     per_method: bool,
     coverage: Coverage,
     has_exempt: bool,
+}
+
+/// What a match looks at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fit<'a> {
+    pub(super) method: &'a Method,
+    pub(super) host: &'a str,
+    pub(super) path: &'a str,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) who: &'a Who,
+    pub(super) address: IpAddr,
+}
+
+impl<'a> From<&Facts<'a>> for Fit<'a> {
+    fn from(facts: &Facts<'a>) -> Self {
+        let Facts { method, host, path, headers, who, address, .. } = *facts;
+        Fit { method, host, path, headers, who, address }
+    }
 }
 
 /// What of a limit's match has to be looked at for each request on the route.
@@ -111,17 +131,17 @@ impl Binding {
         limits.iter().filter(|limit| {
             limit.coverage == Coverage::Whole || {
                 let matches = &self.policy.limit(limit.id).matches;
-                self.fits(matches, facts, limit.coverage == Coverage::Who)
+                self.fits(matches, facts.into(), limit.coverage == Coverage::Who)
             }
         })
     }
 
     /// Whether a request fits a match; `who`: also those parts that no route settles.
-    pub(super) fn fits(&self, matches: &Match, facts: &Facts<'_>, who: bool) -> bool {
-        matches.covers(facts.method, facts.host, facts.path) && (!who || self.fits_who(matches, facts))
+    pub(super) fn fits(&self, matches: &Match, fit: Fit<'_>, who: bool) -> bool {
+        matches.covers(fit.method, fit.host, fit.path) && (!who || self.fits_who(matches, fit))
     }
 
-    fn fits_who(&self, matches: &Match, facts: &Facts<'_>) -> bool {
+    fn fits_who(&self, matches: &Match, facts: Fit<'_>) -> bool {
         let on_plan = |plan: &Arc<str>| {
             let mut plans =
                 facts.who.accounts.iter().filter_map(|a| self.policy.terms(a.terms)?.plan.as_ref());

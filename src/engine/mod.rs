@@ -27,7 +27,7 @@ pub use queue::QueuePlace;
 pub use snapshot::{Extent, OtherKey, Restore, SnapshotHead, SnapshotPart};
 pub use switch::ModeOverride;
 pub use ticket::Ticket;
-pub use watch::{Arrival, Case, FindingEvent, FindingEvents, FindingFilter, Sanction, WatchStats};
+pub use watch::{Arrival, Case, FindingEvent, FindingEvents, FindingFilter, Sanction, Text, WatchStats};
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -19,6 +19,7 @@ use smallvec::SmallVec;
 
 use super::explain::Numbers;
 use super::explain::report::{ConvictionReport, NumbersReport, UsageReport, cost_of, seconds};
+use crate::clause::Behaviour;
 use crate::facts::Client;
 use crate::policy::Policy;
 use crate::remedy::{Conviction, Decision, LimitDetail, Mode, Refusal};
@@ -79,6 +80,8 @@ pub struct Refused {
 #[derive(Clone, Debug)]
 pub struct Convicted {
     pub conviction: Conviction,
+    /// What the finding came from: a detector's name or a rule's.
+    pub detector: Arc<str>,
     pub clause: Arc<str>,
 }
 
@@ -99,6 +102,7 @@ pub struct Names {
     /// Name and clause.
     limits: Vec<(Arc<str>, Arc<str>)>,
     clauses: Vec<Arc<str>>,
+    detectors: Vec<(Behaviour, Arc<str>)>,
 }
 
 /// A refusal as it is sent and printed.
@@ -225,16 +229,22 @@ impl Names {
         let clauses: Vec<Arc<str>> = policy.clauses.iter().map(|clause| clause.id.as_str().into()).collect();
         let clause = |at: u16| clauses.get(usize::from(at)).cloned().unwrap_or_default();
         let limits = policy.limits.iter().map(|limit| (limit.name.as_str().into(), clause(limit.clause.0)));
+        let conduct = &policy.conduct;
+        let detectors = conduct.detectors.iter().map(|one| (one.behaviour, one.behaviour.name().into()));
+        let rules = conduct.rules.iter().map(|rule| (rule.behaviour(), Arc::clone(&rule.name)));
         Names {
             routes: policy.routes.iter().map(|r| r.name.as_str().into()).collect(),
             limits: limits.collect(),
+            detectors: detectors.chain(rules).collect(),
             clauses,
         }
     }
 
     pub fn convicted(&self, conviction: Conviction) -> Convicted {
         let clause = self.clauses.get(usize::from(conviction.clause.0)).cloned().unwrap_or_default();
-        Convicted { conviction, clause }
+        let found = self.detectors.iter().find(|(behaviour, _)| *behaviour == conviction.behaviour);
+        let detector = found.map(|(_, name)| Arc::clone(name)).unwrap_or_default();
+        Convicted { conviction, detector, clause }
     }
 
     pub fn route(&self, route: crate::policy::RouteId) -> Option<Arc<str>> {
@@ -288,7 +298,7 @@ impl Refused {
             finding: self
                 .finding
                 .as_ref()
-                .map(|Convicted { conviction, clause }| ConvictionReport::new(conviction, clause, self.at)),
+                .map(|it| ConvictionReport::new(&it.conviction, &it.detector, &it.clause, self.at)),
             retry_after: seconds(self.retry_after),
             over: self.over.iter().map(Over::report).collect(),
         }

@@ -7,6 +7,7 @@ pub mod filter;
 pub mod report;
 pub mod stream;
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::hash::RandomState;
 use std::sync::Arc;
@@ -34,8 +35,8 @@ pub struct Book {
 
 #[derive(Debug)]
 struct Pages {
-    /// By behaviour.
-    open: [u64; Behaviour::ALL.len()],
+    /// By behaviour; of which there are none is left out.
+    open: HashMap<Behaviour, u64>,
     names: Names,
     /// The latest changes.
     told: VecDeque<Arc<Event>>,
@@ -67,7 +68,7 @@ impl Default for Book {
     fn default() -> Self {
         let (followers, _) = broadcast::channel(BEHIND_MAX);
         let pages = Pages {
-            open: [0; Behaviour::ALL.len()],
+            open: HashMap::new(),
             names: Names::default(),
             told: VecDeque::new(),
             last: 0,
@@ -82,11 +83,16 @@ impl Book {
     pub fn tell(&self, change: Change, behaviour: Behaviour, report: FindingReport) {
         let mut pages = self.pages.lock();
         pages.last += 1;
-        if let Some(open) = pages.open.get_mut(behaviour as usize) {
-            match change {
-                Change::Opened => *open += 1,
-                Change::Sanctioned => {}
-                Change::Closed => *open = open.saturating_sub(1),
+        match change {
+            Change::Opened => *pages.open.entry(behaviour).or_default() += 1,
+            Change::Sanctioned => {}
+            Change::Closed => {
+                if let Entry::Occupied(mut open) = pages.open.entry(behaviour) {
+                    *open.get_mut() -= 1;
+                    if *open.get() == 0 {
+                        open.remove();
+                    }
+                }
             }
         }
         let event = Arc::new(Event { number: pages.last, change, report });
@@ -100,10 +106,9 @@ impl Book {
         }
     }
 
-    /// How many findings of each behaviour are open.
+    /// How many findings of each behaviour are open, where there are any.
     pub fn open(&self) -> Vec<(Behaviour, u64)> {
-        let open = self.pages.lock().open;
-        Behaviour::ALL.into_iter().zip(open).collect()
+        self.pages.lock().open.iter().map(|(behaviour, open)| (*behaviour, *open)).collect()
     }
 
     /// The number of the last change.
@@ -165,7 +170,8 @@ mod tests {
         (1..=3).for_each(|id| tell(&book, Change::Opened, id));
         tell(&book, Change::Sanctioned, 2);
         tell(&book, Change::Closed, 2);
-        let open = |of| book.open().into_iter().find(|(behaviour, _)| *behaviour == of).unwrap().1;
+        let open =
+            |of| book.open().iter().find(|(behaviour, _)| *behaviour == of).map_or(0, |(_, open)| *open);
         assert_eq!((open(Behaviour::Crawl), open(Behaviour::Flood), book.last()), (2, 0, 5));
     }
 

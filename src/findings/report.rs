@@ -71,9 +71,8 @@ pub struct EvidenceReport {
 impl Book {
     /// A finding, in words.
     pub fn report(&self, case: &Case, policy: &Policy, clock: Clock) -> FindingReport {
-        let Case { finding, clause, mode, sanction, .. } = case;
+        let Case { finding, detector, clause, mode, sanction, .. } = case;
         let time = |at: Moment| clock.wall_at(at).to_string();
-        let behaviour = finding.behaviour.name().to_owned();
         let mut addresses: Vec<String> =
             finding.clients.iter().filter_map(|client| told(*client, policy)).collect();
         addresses.dedup();
@@ -85,8 +84,8 @@ impl Book {
             closed: finding.closed.map(time),
             principal: self.principal(finding.principal, policy),
             addresses,
-            detector: behaviour.clone(),
-            behaviour,
+            detector: detector.to_string(),
+            behaviour: finding.behaviour.name().to_owned(),
             rule: finding.rule.to_owned(),
             clause: clause.to_string(),
             // To the thousandth: more is noise.

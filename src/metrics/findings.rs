@@ -11,9 +11,10 @@ use crate::engine::WatchStats;
 use crate::policy::Policy;
 use crate::remedy::Mode;
 
-/// Findings of one detector for one clause. Rare, and so one counter for all cores.
-#[derive(Debug, Default)]
+/// Findings of one detector, or of one rule, for one clause. Rare, and so one counter for all cores.
+#[derive(Debug)]
 pub(super) struct FindingSeries {
+    behaviour: Behaviour,
     /// By mode.
     made: [AtomicU64; MODES.len()],
     /// Requests that they refused.
@@ -23,7 +24,7 @@ pub(super) struct FindingSeries {
 const MODES: [Mode; 2] = [Mode::Enforce, Mode::Shadow];
 
 /// The series that exist, by detector and clause.
-pub(super) type AllFindingSeries = BTreeMap<(&'static str, String), Arc<FindingSeries>>;
+pub(super) type AllFindingSeries = BTreeMap<(Arc<str>, String), Arc<FindingSeries>>;
 
 /// The series of one policy's detectors.
 #[derive(Clone, Debug, Default)]
@@ -44,14 +45,24 @@ impl Counters {
     }
 }
 
-/// Makes the detectors of `policy` the ones that exist; what keeps its detector and clause counts on.
+impl FindingSeries {
+    fn of(behaviour: Behaviour) -> Self {
+        FindingSeries { behaviour, made: Default::default(), refusals: AtomicU64::default() }
+    }
+}
+
+/// Makes the detectors and rules of `policy` the ones that exist; what keeps its detector and clause counts on.
 pub(super) fn bind(series: &mut AllFindingSeries, policy: &Policy) -> Counters {
     let mut old = std::mem::take(series);
-    let each = policy.conduct.detectors.iter().map(|detector| {
-        let key = (detector.behaviour.name(), policy.clause(detector.clause).id.clone());
-        let kept = old.remove(&key).unwrap_or_default();
+    let conduct = &policy.conduct;
+    let detectors =
+        conduct.detectors.iter().map(|one| (one.behaviour, one.behaviour.name().into(), one.clause));
+    let rules = conduct.rules.iter().map(|rule| (rule.behaviour(), Arc::clone(&rule.name), rule.clause));
+    let each = detectors.chain(rules).map(|(behaviour, name, clause)| {
+        let key = (name, policy.clause(clause).id.clone());
+        let kept = old.remove(&key).unwrap_or_else(|| Arc::new(FindingSeries::of(behaviour)));
         series.insert(key, Arc::clone(&kept));
-        (detector.behaviour, kept)
+        (behaviour, kept)
     });
     Counters(each.collect())
 }
@@ -59,17 +70,18 @@ pub(super) fn bind(series: &mut AllFindingSeries, policy: &Policy) -> Counters {
 pub(super) fn render(out: &mut Exposition, series: &AllFindingSeries, open: &[(Behaviour, u64)]) {
     let findings = series.iter().flat_map(|((detector, clause), counts)| {
         MODES.iter().zip(&counts.made).map(move |(mode, count)| {
-            (vec![*detector, clause.as_str(), mode.name()], whole(count.load(Relaxed)))
+            (vec![&**detector, clause.as_str(), mode.name()], whole(count.load(Relaxed)))
         })
     });
     out.labelled(&def::FINDINGS, findings);
-    let of = |detector: &str| open.iter().find(|(behaviour, _)| behaviour.name() == detector);
+    let of = |counts: &FindingSeries| open.iter().find(|(behaviour, _)| *behaviour == counts.behaviour);
     let gauges = series
-        .keys()
-        .map(|(detector, _)| (vec![*detector], whole(of(detector).map_or(0, |(_, open)| *open))));
+        .iter()
+        .map(|((detector, _), counts)| (vec![&**detector], whole(of(counts).map_or(0, |(_, open)| *open))));
     out.labelled(&def::FINDINGS_OPEN, gauges);
-    let refusals =
-        series.iter().map(|((detector, _), counts)| (vec![*detector], whole(counts.refusals.load(Relaxed))));
+    let refusals = series
+        .iter()
+        .map(|((detector, _), counts)| (vec![&**detector], whole(counts.refusals.load(Relaxed))));
     out.labelled(&def::FINDING_REFUSALS, refusals);
 }
 

@@ -1,20 +1,25 @@
 //! Conduct: which behaviour is looked for, of whom, and what follows when it is found.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
 
 use super::template::Template;
-use super::{ClauseId, Exempt};
-use crate::clause::Behaviour;
+use super::{ClauseId, Exempt, Match};
+use crate::clause::{Behaviour, RuleId};
+use crate::facts::PrincipalKind;
 pub use crate::remedy::Answer;
 use crate::remedy::Mode;
+use crate::rule::Program;
 
 /// `[detectors]` and `[detection]`, ready to run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conduct {
     /// Those that are not off, in the order of [`specs`](crate::detect::specs). One that no clause forbids is left out.
     pub detectors: Vec<Detector>,
+    /// The operator's own, those that are not off, in file order.
+    pub rules: Vec<Rule>,
     pub logins: Logins,
     /// Where no link leads that a person sees.
     pub traps: Vec<Template>,
@@ -24,6 +29,9 @@ pub struct Conduct {
     /// How much of `state.memory` conduct may take, in thousandths, 1 to 1000.
     pub memory_permille: u32,
 }
+
+/// Each is asked about each request.
+pub const RULES_MAX: usize = 50;
 
 /// One behaviour that is looked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +49,34 @@ pub struct Detector {
     pub exempt: Exempt,
     /// In the order of the detector's knobs.
     pub thresholds: Box<[u32]>,
+}
+
+/// A rule of the operator's: what is forbidden, and of whom it is looked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// Unique, and none of the detectors' names.
+    pub name: Arc<str>,
+    pub clause: ClauseId,
+    /// Never `Off`. In `Shadow` a finding refuses nobody.
+    pub mode: Mode,
+    /// How sure whatever it finds is, 0 to 1.
+    pub confidence: f32,
+    pub answer: Answer,
+    /// How long a finding is acted upon after the conduct that it is about.
+    pub lasts: Duration,
+    /// Found, but never refused for it.
+    pub exempt: Exempt,
+    /// Of which requests it is asked at all.
+    pub matches: Match,
+    /// Who is judged by it; empty: everyone who is charged with a request.
+    pub of: Vec<PrincipalKind>,
+    pub when: Program,
+}
+
+impl Rule {
+    pub fn behaviour(&self) -> Behaviour {
+        Behaviour::Rule(RuleId::named(&self.name))
+    }
 }
 
 /// Where people sign in, and which answers mean that they could not.
@@ -96,6 +132,7 @@ impl Default for Conduct {
     fn default() -> Self {
         Conduct {
             detectors: Vec::new(),
+            rules: Vec::new(),
             logins: Logins::default(),
             traps: Vec::new(),
             robots: false,
@@ -108,11 +145,17 @@ impl Default for Conduct {
 impl Conduct {
     /// Whether anybody is watched at all.
     pub fn is_watching(&self) -> bool {
-        !self.detectors.is_empty()
+        !self.detectors.is_empty() || !self.rules.is_empty()
     }
 
     pub fn detector(&self, behaviour: Behaviour) -> Option<&Detector> {
         self.detectors.iter().find(|detector| detector.behaviour == behaviour)
+    }
+
+    /// What recognises a behaviour is called so; `rule` for a rule that is no longer there.
+    pub fn name_of(&self, behaviour: Behaviour) -> Arc<str> {
+        let rule = self.rules.iter().find(|rule| rule.behaviour() == behaviour);
+        rule.map_or_else(|| behaviour.name().into(), |rule| Arc::clone(&rule.name))
     }
 
     /// Whether a normalised path is one of the traps.

@@ -90,7 +90,7 @@ fn convict(exchange: &mut Exchange, facts: &Facts<'_>, conviction: Conviction) -
     let Conviction { behaviour, clause, answer, until, .. } = conviction;
     exchange.live.metrics.finding_refusal(behaviour);
     if let Some(record) = &mut exchange.record {
-        record.detector = Some(behaviour);
+        record.detector = Some(exchange.live.policy.conduct.name_of(behaviour));
     }
     let clause = exchange.live.policy.clause(clause);
     let notice = notices::convicted(answer, clause, until.since(facts.at));

@@ -119,7 +119,9 @@ async fn until(next: Option<Moment>, shared: &Shared) {
 /// The files that a policy makes it worth knowing, with what is known of them already.
 fn wanted(policy: &Policy, known: Vec<File>, now: Moment) -> Vec<File> {
     let conduct = &policy.conduct;
-    if !conduct.robots || conduct.detector(Behaviour::Crawl).is_none() {
+    let is_read = conduct.detector(Behaviour::Crawl).is_some()
+        || conduct.rules.iter().any(|rule| rule.when.reads("disallowed"));
+    if !conduct.robots || !is_read {
         return Vec::new();
     }
     let mut hosts: Vec<Option<&str>> = vec![None];

@@ -39,7 +39,7 @@ pub(super) fn see(exchange: &mut Exchange, facts: &Facts<'_>, query: Option<&str
     };
     let host = (!facts.host.is_empty()).then(|| reader.host(facts.host));
     let request_id = RequestId::new(exchange.request_id.as_bytes());
-    let arrival = Arrival::of(facts, sight, host, Some(request_id));
+    let arrival = Arrival::of(facts, sight, host, Some(request_id)).with_query(query);
     let ticket = exchange.ticket.take().unwrap_or_default();
     exchange.ticket = Some(engine.watch(&exchange.live.binding, ticket, &arrival));
     exchange.accounts.clone_from(&facts.who.accounts);

@@ -23,7 +23,7 @@ use std::time::Duration;
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::detect::{MethodClass, Request, Sight};
-use crate::engine::{Arrival, Binding, Engine, FindingEvents, Ticket};
+use crate::engine::{Arrival, Binding, Engine, FindingEvents, Text, Ticket};
 use crate::facts::{Client, Facts, Origin, Outcome, Who};
 use crate::finding::RequestId;
 use crate::policy::{Policy, path};
@@ -106,6 +106,14 @@ impl Replay {
             who,
             method: method.as_ref().unwrap_or(&Method::GET),
             path,
+            text: Text {
+                query,
+                host: entry.host.unwrap_or_default(),
+                route: policy.find_route(entry.host.unwrap_or_default(), path),
+                user_agent: entry.user_agent,
+                referer: entry.referer,
+                headers: None,
+            },
             sight: self.sight(entry, path, query),
             host: entry.host.map(|host| self.engine.reader().host(host)),
             request_id: Some(match entry.request_id {

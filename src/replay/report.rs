@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::{Entry, Judgement};
-use crate::clause::Behaviour;
 use crate::engine::{Case, FindingEvent};
 use crate::facts::Client;
 use crate::policy::LimitId;
@@ -18,7 +18,8 @@ pub struct Report {
     pub first_unix_ms: Option<u64>,
     pub last_unix_ms: u64,
     clients: HashMap<IpAddr, ClientTally>,
-    found: HashMap<Behaviour, u64>,
+    /// By detector.
+    found: HashMap<Arc<str>, u64>,
     limited: HashSet<(IpAddr, LimitId)>,
 }
 
@@ -50,7 +51,7 @@ impl Report {
         client.convicted = client.convicted.saturating_add(u32::from(is_convicted));
         for event in &judgement.events {
             if let FindingEvent::Opened(case) = event {
-                *self.found.entry(case.finding.behaviour).or_default() += 1;
+                *self.found.entry(Arc::clone(&case.detector)).or_default() += 1;
                 self.clients.entry(client_of(case, entry)).or_default().is_found = true;
             }
         }
@@ -71,10 +72,10 @@ impl Report {
         self.clients.values().filter(|tally| tally.is_found).count() as u64
     }
 
-    /// Findings by behaviour, the most frequent first.
-    pub fn findings(&self) -> Vec<(Behaviour, u64)> {
-        let mut findings: Vec<_> = self.found.iter().map(|(behaviour, count)| (*behaviour, *count)).collect();
-        findings.sort_by_key(|(behaviour, count)| (std::cmp::Reverse(*count), *behaviour));
+    /// Findings by detector, the most frequent first.
+    pub fn findings(&self) -> Vec<(&str, u64)> {
+        let mut findings: Vec<_> = self.found.iter().map(|(detector, count)| (&**detector, *count)).collect();
+        findings.sort_by_key(|(detector, count)| (std::cmp::Reverse(*count), *detector));
         findings
     }
 

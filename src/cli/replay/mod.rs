@@ -203,7 +203,7 @@ fn tell_limit(
 fn tell(
     out: &mut impl Write,
     json: bool,
-    Case { finding, clause, .. }: &Case,
+    Case { finding, detector, clause, .. }: &Case,
     entry: &Entry<'_>,
     (client, requests): (IpAddr, u32),
 ) -> io::Result<()> {
@@ -215,8 +215,8 @@ fn tell(
             .collect();
         let line = json!({
             "client": client,
-            "verdict": finding.behaviour.name(),
-            "detector": finding.behaviour.name(),
+            "verdict": **detector,
+            "detector": **detector,
             "rule": finding.rule,
             "clause": **clause,
             "principal": finding.principal.kind().name(),
@@ -235,7 +235,7 @@ fn tell(
         "{}  {:<15}  {:<8}  {:<18}  {:>3.0} %  after {requests} requests: {}",
         time_text(entry.unix_ms),
         client.to_string(),
-        finding.behaviour.name(),
+        detector,
         finding.rule,
         finding.confidence * 100.0,
         evidence.join(", ")
@@ -247,15 +247,15 @@ fn summary(out: &mut impl Write, json: bool, policy: &Policy, report: &Report) -
     let findings = report.findings();
     let ordinary = percent(refused.ordinary_refused, refused.ordinary_requests);
     if json {
-        let by_behaviour: Map<String, Value> =
-            findings.iter().map(|(behaviour, n)| (behaviour.name().to_owned(), json!(n))).collect();
+        let by_detector: Map<String, Value> =
+            findings.iter().map(|(detector, n)| ((*detector).to_owned(), json!(n))).collect();
         let line = json!({
             "summary": {
                 "requests": report.requests,
                 "malformed": report.malformed,
                 "clients": report.clients(),
                 "clients_found": report.found_clients(),
-                "findings": by_behaviour,
+                "findings": by_detector,
                 "limits": policy.limits.iter().map(|limit| &limit.name).collect::<Vec<_>>(),
                 "refused_requests": refused.requests,
                 "convicted_requests": refused.convicted,
@@ -277,7 +277,7 @@ fn summary(out: &mut impl Write, json: bool, policy: &Policy, report: &Report) -
         report.clients(),
         report.malformed
     )?;
-    let list: Vec<String> = findings.iter().map(|(behaviour, n)| format!("{behaviour} {n}")).collect();
+    let list: Vec<String> = findings.iter().map(|(detector, n)| format!("{detector} {n}")).collect();
     writeln!(
         out,
         "found           {} clients: {}",

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use super::{Line, joined, somebody};
 use crate::config::units::time_text;
 use crate::detect;
-use crate::policy::Policy;
-use crate::policy::conduct::{Addresses, Detector, Failure, Login, Logins};
+use crate::policy::conduct::{Addresses, Detector, Failure, Login, Logins, Rule};
 use crate::policy::describe::{Means, Upholder};
 use crate::policy::template::Template;
-use crate::remedy::{Answer, Mode};
+use crate::policy::{Match, Policy};
+use crate::remedy::Mode;
 
 /// Those in force, and those that no clause wants.
 pub(super) fn detectors(policy: &Policy) -> Vec<Line> {
@@ -27,16 +27,41 @@ pub(super) fn detectors(policy: &Policy) -> Vec<Line> {
     lines
 }
 
+/// The operator's own, each with its expression on one line.
+pub(super) fn rules(policy: &Policy) -> Vec<Line> {
+    let line = |one: &Rule| {
+        let when = one.when.text().split_whitespace().collect::<Vec<_>>().join(" ");
+        let clause = &policy.clause(one.clause).id;
+        let mut rest = match one.mode {
+            Mode::Enforce => {
+                let (status, lasts) = (one.answer.status(), time_text(one.lasts));
+                format!("whom it finds is answered {status} for {lasts}")
+            }
+            Mode::Shadow | Mode::Off => "in shadow: finds, and refuses nobody".to_owned(),
+        };
+        let _ = write!(rest, " (clause {clause}); when {when}");
+        if !one.of.is_empty() {
+            let kinds: Vec<&str> = one.of.iter().map(|kind| kind.name()).collect();
+            let _ = write!(rest, "; of each {}", kinds.join(", "));
+        }
+        if one.matches != Match::default() {
+            rest.push_str("; of some requests");
+        }
+        if !one.exempt.is_empty() {
+            let _ = write!(rest, "; exempt: {}", somebody(&one.exempt.ranges, &one.exempt.accounts));
+        }
+        (one.name.to_string(), rest)
+    };
+    policy.conduct.rules.iter().map(line).collect()
+}
+
 fn detector(detector: &Detector, policy: &Policy) -> String {
     let clause = &policy.clause(detector.clause).id;
     let mut rest = match detector.mode {
         Mode::Enforce => {
-            let answered = match detector.answer {
-                Answer::TooManyRequests => "429",
-                Answer::Forbidden => "403",
-            };
             let (percent, lasts) = (detector.confidence * 100.0, time_text(detector.lasts));
-            format!("whom it finds with {percent:.0}% or more is answered {answered} for {lasts}")
+            let status = detector.answer.status();
+            format!("whom it finds with {percent:.0}% or more is answered {status} for {lasts}")
         }
         Mode::Shadow | Mode::Off => "in shadow: finds, and refuses nobody".to_owned(),
     };
@@ -92,6 +117,7 @@ pub(super) fn clauses(policy: &Policy) -> Vec<Line> {
             Means::Limit(name) => name.to_owned(),
             Means::Route(name) => format!("route {name}"),
             Means::Detector(behaviour) => format!("detector {behaviour}"),
+            Means::Rule(name) => format!("rule {name}"),
         };
         if upholder.mode == Mode::Enforce { name } else { format!("{name} (shadow)") }
     };

@@ -219,7 +219,7 @@ fn why_not(binding: &Binding, id: LimitId, facts: &Facts<'_>) -> WhyNot {
         ("client", Match { clients, ..any() }),
         ("not", Match { not, ..any() }),
     ];
-    if let Some((name, _)) = parts.iter().find(|(_, part)| !binding.fits(part, facts, true)) {
+    if let Some((name, _)) = parts.iter().find(|(_, part)| !binding.fits(part, facts.into(), true)) {
         return WhyNot::Match(name);
     }
     let route = policy.routes.get(usize::from(facts.route.0));

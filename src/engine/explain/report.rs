@@ -228,7 +228,8 @@ impl Report {
                 Verdict::Convict(conviction) => {
                     let clause = policy.clauses.get(usize::from(conviction.clause.0));
                     let clause = clause.map_or("", |clause| &clause.id);
-                    Some(ConvictionReport::new(conviction, clause, facts.at))
+                    let detector = policy.conduct.name_of(conviction.behaviour);
+                    Some(ConvictionReport::new(conviction, &detector, clause, facts.at))
                 }
                 Verdict::Forward | Verdict::Delay(_) | Verdict::Refuse(_) => None,
             },
@@ -244,10 +245,10 @@ impl Report {
 }
 
 impl ConvictionReport {
-    pub(crate) fn new(conviction: &Conviction, clause: &str, now: Moment) -> Self {
+    pub(crate) fn new(conviction: &Conviction, detector: &str, clause: &str, now: Moment) -> Self {
         ConvictionReport {
             id: conviction.finding.0,
-            detector: conviction.behaviour.name().to_owned(),
+            detector: detector.to_owned(),
             clause: clause.to_owned(),
             principal: conviction.principal.kind().name().to_owned(),
             status: conviction.answer.status(),

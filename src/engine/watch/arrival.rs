@@ -4,13 +4,15 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use http::Method;
+use http::header::{HeaderMap, HeaderName, REFERER, USER_AGENT};
 use smallvec::SmallVec;
 
-use super::panel::Spared;
+use super::panel::{AskedRule, Spared};
 use crate::detect::{Answer, MethodClass, Reader, Request, Sight};
 use crate::engine::Binding;
 use crate::facts::{Client, ConnFacts, Facts, Origin, Outcome, Principal, Who};
 use crate::finding::RequestId;
+use crate::policy::RouteId;
 use crate::policy::conduct::{Addresses, LoginId};
 use crate::remedy::Mode;
 use crate::time::Moment;
@@ -26,11 +28,27 @@ pub struct Arrival<'a> {
     pub method: &'a Method,
     /// Normalised, without the query.
     pub path: &'a str,
+    /// What else rules may ask about.
+    pub text: Text<'a>,
     /// By the engine's own [`reader`](crate::engine::Engine::reader).
     pub sight: Sight,
     /// The hash of the host that was asked for, by the same reader; `None` where it is not known.
     pub host: Option<u64>,
     pub request_id: Option<RequestId>,
+}
+
+/// What rules may ask about a request, and nothing else looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    pub query: Option<&'a str>,
+    /// Lower case, without a port; empty where it is not known.
+    pub host: &'a str,
+    /// `None`: no route leads to the path.
+    pub route: Option<RouteId>,
+    pub user_agent: Option<&'a str>,
+    pub referer: Option<&'a str>,
+    /// `None`: they are not known.
+    pub headers: Option<&'a HeaderMap>,
 }
 
 impl<'a> Arrival<'a> {
@@ -45,16 +63,32 @@ impl<'a> Arrival<'a> {
             who: Who::ANYONE,
             method: &Method::GET,
             path: "",
+            text: Text { query: None, host: "", route: None, user_agent: None, referer: None, headers: None },
             sight,
             host: None,
             request_id: None,
         }
     }
 
-    /// The request of these facts.
+    /// The request of these facts, without a query.
     pub fn of(facts: &Facts<'a>, sight: Sight, host: Option<u64>, request_id: Option<RequestId>) -> Self {
-        let Facts { at, address, client, who, method, path, .. } = *facts;
-        Arrival { at, address, client, who, method, path, sight, host, request_id }
+        let Facts { at, address, client, who, method, path, headers, .. } = *facts;
+        let field = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        let text = Text {
+            query: None,
+            host: facts.host,
+            route: Some(facts.route),
+            user_agent: field(USER_AGENT),
+            referer: field(REFERER),
+            headers: Some(headers),
+        };
+        Arrival { at, address, client, who, method, path, text, sight, host, request_id }
+    }
+
+    /// The same with a query.
+    #[must_use]
+    pub fn with_query(self, query: Option<&'a str>) -> Self {
+        Arrival { text: Text { query, ..self.text }, ..self }
     }
 }
 
@@ -86,6 +120,8 @@ pub(in crate::engine) struct Watched {
     pub(super) login: Option<LoginId>,
     pub(super) request_id: Option<RequestId>,
     pub(super) spared: Spared,
+    /// The rules that may be true of it.
+    pub(super) asked: SmallVec<[AskedRule; 1]>,
     /// The most that a detector may be for it.
     pub(super) most: Mode,
 }
@@ -111,6 +147,7 @@ impl Watched {
             login: policy.conduct.logins.find(method, path),
             request_id,
             spared: binding.panel().spares(address, who),
+            asked: binding.panel().ask(binding, arrival),
             most: if is_spared { mode.at_most(Mode::Shadow) } else { mode },
         }
     }

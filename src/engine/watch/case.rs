@@ -11,14 +11,16 @@ use crate::remedy::{Answer, Mode};
 use crate::time::Moment;
 
 /// Whoever was recognised by how often something happens is left alone after this long without it.
-const QUIET_BRIEF: Duration = Duration::from_secs(10 * 60);
+pub(super) const QUIET_BRIEF: Duration = Duration::from_secs(10 * 60);
 /// The others are recognised by what they did over weeks: a slow crawler is one finding a day, not one a page.
-const QUIET: Duration = Duration::from_secs(24 * 3600);
+pub(super) const QUIET: Duration = Duration::from_secs(24 * 3600);
 
 /// A finding, as the policy takes it.
 #[derive(Clone, Debug)]
 pub struct Case {
     pub finding: Finding,
+    /// What found it: a detector's name, or that of a rule of the operator's.
+    pub detector: Arc<str>,
     /// The id of the clause that forbids it.
     pub clause: Arc<str>,
     /// In force for the request at which it was last recognised: its detector's, weakened by exemptions,
@@ -28,6 +30,8 @@ pub struct Case {
     pub sanction: Option<Sanction>,
     /// Measures that say that it goes on; without one, it ends by itself.
     pub(super) lasting: u32,
+    /// How long it stays open after it was last recognised, or its sanction ended.
+    pub(super) quiet: Duration,
 }
 
 /// For how long a principal is refused.
@@ -81,9 +85,11 @@ impl FindingFilter {
 }
 
 impl Case {
-    /// One that ends by itself.
+    /// One of a detector's that ends by itself.
     pub fn new(finding: Finding, clause: Arc<str>, mode: Mode, sanction: Option<Sanction>) -> Self {
-        Case { finding, clause, mode, sanction, lasting: 0 }
+        let behaviour = finding.behaviour;
+        let (detector, quiet) = (behaviour.name().into(), quiet_after(behaviour));
+        Case { finding, detector, clause, mode, sanction, lasting: 0, quiet }
     }
 
     /// Whether its principal is being refused.
@@ -93,11 +99,7 @@ impl Case {
 
     /// When it is over, unless it is recognised again before; not before `now` while something says that it goes on.
     pub(super) fn over_at(&self, now: Moment) -> Moment {
-        let is_brief = match self.finding.behaviour {
-            Behaviour::Load | Behaviour::Interfere => true,
-            behaviour => detect::spec(behaviour).is_some_and(|spec| spec.is_demand),
-        };
-        let quiet = if is_brief { QUIET_BRIEF } else { QUIET };
+        let quiet = self.quiet;
         // Whoever is refused has no occasion for more: the quiet time begins after that.
         let refused_until = self.sanction.map_or(Moment::ORIGIN, |sanction| sanction.until);
         let over = self.finding.last.max(refused_until).after(quiet);
@@ -118,4 +120,13 @@ impl Case {
             }
         }
     }
+}
+
+/// How long a finding of one of weir's own detectors stays open without being recognised again.
+pub(super) fn quiet_after(behaviour: Behaviour) -> Duration {
+    let is_brief = match behaviour {
+        Behaviour::Load | Behaviour::Interfere => true,
+        behaviour => detect::spec(behaviour).is_some_and(|spec| spec.is_demand),
+    };
+    if is_brief { QUIET_BRIEF } else { QUIET }
 }

@@ -30,7 +30,7 @@ mod shard;
 mod shared;
 mod unreasonable;
 
-pub use arrival::Arrival;
+pub use arrival::{Arrival, Text};
 pub use case::{Case, FindingEvent, FindingEvents, FindingFilter, Sanction};
 
 pub(super) use arrival::{Watched, charged};
@@ -157,7 +157,7 @@ impl Watch {
             let holds = judge.terms.mode == Mode::Enforce && !judge.spares(facts.address, facts.who);
             holds.then_some(Conviction {
                 finding: case.finding.id,
-                behaviour: case.finding.behaviour,
+                behaviour: judge.behaviour,
                 clause: judge.terms.clause,
                 principal,
                 answer: judge.terms.answer,

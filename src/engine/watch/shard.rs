@@ -7,12 +7,13 @@ use quick_cache::{OptionsBuilder, Weighter};
 use super::arrival::Watched;
 use super::case::{Case, FindingEvent, FindingEvents};
 use super::cases::{CASE_BYTES, Cases};
-use super::panel::{Judge, Panel};
+use super::panel::{Judge, Own, Panel};
 use super::shared::Shared;
 use crate::detect::{Conduct, Event, Met, Seen, Signs, Suspicion};
 use crate::facts::{Principal, Who};
 use crate::finding::Finding;
 use crate::remedy::Mode;
+use crate::rule::Scene;
 use crate::time::Moment;
 
 /// Bytes of a principal's place in the cache: its key and conduct, their links, and the place in the hash table.
@@ -110,10 +111,17 @@ impl Shard {
         let seen =
             Seen { conduct: &conduct, lately: conduct.lately(event.at), site: &self.signs, now: event.at };
         let mut is_sanctioned = false;
-        for judge in panel.judges.iter().filter(|judge| judge.is_demand || !is_refused) {
-            if let Some(suspicion) = judge.detector.judge(&seen) {
-                let suspect = Suspect { principal, conduct: &conduct, at: event.at };
-                is_sanctioned |= find(&mut self.cases, suspect, judge, suspicion, noted, events);
+        let suspect = Suspect { principal, conduct: &conduct, at: event.at };
+        for own in panel.own.iter().filter(|own| own.is_demand || !is_refused) {
+            if let Some(suspicion) = own.detector.judge(&seen) {
+                is_sanctioned |= find(&mut self.cases, suspect, &own.judge, suspicion, noted, events);
+            }
+        }
+        for asked in &noted.watched.asked {
+            let Some(rule) = panel.rules.get(usize::from(asked.rule)) else { continue };
+            let scene = Scene { seen: &seen, event: &event };
+            if let Some(suspicion) = rule.judge(principal, asked.answers, &scene, is_refused) {
+                is_sanctioned |= find(&mut self.cases, suspect, &rule.judge, suspicion, noted, events);
             }
         }
         if is_sanctioned {
@@ -130,14 +138,14 @@ impl Shard {
         for (principal, conduct) in self.conducts.iter() {
             let Some(client) = principal.client() else { continue };
             let seen = Seen { conduct, lately: conduct.lately(at), site: &self.signs, now: at };
-            for judge in &noted.panel.judges {
-                let (behaviour, mode) = (judge.terms.behaviour, judge.terms.mode);
+            for Own { judge, detector, .. } in &noted.panel.own {
+                let (behaviour, mode) = (judge.behaviour, judge.terms.mode);
                 if self.cases.find(*principal, behaviour).is_some()
                     || judge.spares(client.address(), Who::ANYONE)
                 {
                     continue;
                 }
-                let Some(suspicion) = judge.detector.judge(&seen) else { continue };
+                let Some(suspicion) = detector.judge(&seen) else { continue };
                 if self.cases.is_full() {
                     self.cases.displaced += 1;
                     return;
@@ -176,10 +184,10 @@ impl Suspect<'_> {
     /// A finding about it, and nothing done about that yet.
     fn case(self, judge: &Judge, mode: Mode, suspicion: Suspicion, shared: &Shared) -> Case {
         let Suspect { principal, conduct, at } = self;
-        let mut finding = Finding::new(shared.next_id(), principal, judge.terms.behaviour, at);
+        let mut finding = Finding::new(shared.next_id(), principal, judge.behaviour, at);
         finding.grow(suspicion.confidence, suspicion.rule, suspicion.evidence, at);
         (finding.requests, finding.since) = (conduct.requests, conduct.first);
-        Case { finding, clause: judge.clause.clone(), mode, sanction: None, lasting: 0 }
+        judge.case(finding, mode)
     }
 }
 
@@ -196,7 +204,7 @@ fn find(
     let Noted { watched, shared, .. } = *noted;
     let mode = judge.mode(watched.spared, watched.most);
     let acts = mode == Mode::Enforce && suspicion.confidence >= judge.terms.confidence;
-    let behaviour = judge.terms.behaviour;
+    let behaviour = judge.behaviour;
     if cases.find(principal, behaviour).is_some_and(|case| case.over_at(at) <= at) {
         // Nobody has looked since. What happens now is a new one.
         events.extend(cases.close(principal, behaviour, at).map(FindingEvent::Closed));

@@ -57,7 +57,7 @@ impl Watch {
         finding.grow(CONFIDENCE, load.resource.name(), reasons.into_iter().collect(), now);
         finding.since = load.since;
         finding.id = self.shared.next_id();
-        let mut case = Case { finding, clause: judge.clause.clone(), mode, sanction: None, lasting: 1 };
+        let mut case = Case { lasting: 1, ..judge.case(finding, mode) };
         if mode == Mode::Enforce && judge.terms.confidence <= CONFIDENCE {
             case.sanction(judge.terms.answer, judge.terms.lasts, now);
         }

@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use super::record::AccessRecord;
 use super::timestamp::Timestamp;
-use crate::clause::Behaviour;
 use crate::facts::Origin;
 
 /// Appends one line, with its end.
@@ -33,7 +32,7 @@ pub(super) fn write(out: &mut Vec<u8>, record: &AccessRecord, time: &mut Timesta
         decision: record.decision.name(),
         account: record.account.as_deref(),
         limit: record.limit.as_deref(),
-        detector: record.detector.map(Behaviour::name),
+        detector: record.detector.as_deref(),
         route: record.route.as_deref(),
         server: record.server.as_deref(),
         total_us: micros(record.total),
@@ -69,7 +68,7 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    detector: Option<&'static str>,
+    detector: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,7 +129,7 @@ mod tests {
     fn the_page_lists_every_field() {
         let mut record = example::forwarded();
         record.limit = Some("per-client".into());
-        record.detector = Some(Behaviour::Crawl);
+        record.detector = Some("crawl".into());
         let mut out = Vec::new();
         write(&mut out, &record, &mut Timestamp::default());
         let line = String::from_utf8(out).unwrap();

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use http::{Method, StatusCode, Version};
 
-use crate::clause::Behaviour;
 use crate::facts::Origin;
 use crate::metrics::RequestDecision;
 use crate::time::WallTime;
@@ -33,7 +32,7 @@ pub struct AccessRecord {
     /// The limit that refused the request.
     pub limit: Option<Arc<str>>,
     /// The detector because of whose finding it was refused.
-    pub detector: Option<Behaviour>,
+    pub detector: Option<Arc<str>>,
     pub route: Option<Arc<str>>,
     /// The server that the request was last sent to.
     pub server: Option<Arc<str>>,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::{clauses, matches, routes};
+use super::{clauses, matches, routes, rules as own};
 use crate::config::conduct as written;
 use crate::config::detection::Login as WrittenLogin;
 use crate::config::{Config, Diagnostic, Problems};
@@ -15,7 +15,7 @@ use crate::policy::{ClauseId, Exempt};
 use crate::remedy::Mode;
 
 /// A newcomer sees findings at once, and nobody is refused before the operator says so.
-const MODE: Mode = Mode::Shadow;
+pub(super) const MODE: Mode = Mode::Shadow;
 const CONFIDENCE: u32 = 800;
 const LASTS: Duration = Duration::from_secs(600);
 const MEMORY: u32 = 500;
@@ -35,6 +35,7 @@ pub(super) fn compile(config: &Config, rules: PathRules, problems: &Problems) ->
     let traps = detection.traps.iter().filter_map(|trap| routes::template(trap, rules, problems));
     Conduct {
         detectors: detectors.collect(),
+        rules: own::compile(config, rules, problems),
         traps: traps.collect(),
         logins: match &detection.logins {
             None => Logins::Guessed,
@@ -113,6 +114,6 @@ fn login(login: &WrittenLogin, rules: PathRules, problems: &Problems) -> Option<
 
 /// Of thousandths.
 #[expect(clippy::cast_precision_loss, reason = "at most a thousand")]
-fn fraction(permille: u32) -> f32 {
+pub(super) fn fraction(permille: u32) -> f32 {
     permille as f32 / 1000.0
 }

@@ -18,6 +18,7 @@ mod numbers;
 mod reach;
 mod responses;
 mod routes;
+mod rules;
 mod shares;
 mod terms;
 mod tls;

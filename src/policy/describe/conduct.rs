@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::seconds;
+use super::{limits, seconds};
 use crate::detect;
 use crate::policy::Policy;
-use crate::policy::conduct::{Detector, Failure, Login, Logins};
+use crate::policy::conduct::{Detector, Failure, Login, Logins, Rule};
 use crate::policy::template::Template;
 
 pub(super) fn detector(detector: &Detector, policy: &Policy) -> Value {
@@ -21,11 +21,23 @@ pub(super) fn detector(detector: &Detector, policy: &Policy) -> Value {
         "confidence": (f64::from(detector.confidence) * 1000.0).round() / 1000.0,
         "answer": detector.answer.status(),
         "for": seconds(detector.lasts),
-        "exempt": {
-            "ranges": detector.exempt.ranges,
-            "accounts": detector.exempt.accounts.iter().map(|account| &**account).collect::<Vec<_>>(),
-        },
+        "exempt": limits::exempt(&detector.exempt),
         "thresholds": thresholds,
+    })
+}
+
+pub(super) fn rule(rule: &Rule, policy: &Policy) -> Value {
+    json!({
+        "name": *rule.name,
+        "clause": policy.clause(rule.clause).id,
+        "when": rule.when.text(),
+        "of": rule.of.iter().map(|kind| kind.name()).collect::<Vec<_>>(),
+        "match": limits::matches(&rule.matches),
+        "mode": rule.mode.name(),
+        "confidence": (f64::from(rule.confidence) * 1000.0).round() / 1000.0,
+        "answer": rule.answer.status(),
+        "for": seconds(rule.lasts),
+        "exempt": limits::exempt(&rule.exempt),
     })
 }
 

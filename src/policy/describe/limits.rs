@@ -87,7 +87,7 @@ fn override_of(other: &Override, policy: &Policy) -> Value {
     })
 }
 
-fn matches(matches: &Match) -> Value {
+pub(super) fn matches(matches: &Match) -> Value {
     json!({
         "path": matches.paths.iter().map(Template::as_str).collect::<Vec<_>>(),
         "method": matches.methods.iter().map(http::Method::as_str).collect::<Vec<_>>(),
@@ -100,7 +100,7 @@ fn matches(matches: &Match) -> Value {
     })
 }
 
-fn exempt(exempt: &Exempt) -> Value {
+pub(super) fn exempt(exempt: &Exempt) -> Value {
     json!({
         "ranges": exempt.ranges,
         "accounts": exempt.accounts.iter().map(|account| &**account).collect::<Vec<_>>(),

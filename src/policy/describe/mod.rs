@@ -60,6 +60,7 @@ pub fn describe(policy: &Policy) -> Value {
         "responses": identity::responses(policy),
         "load": identity::load(policy),
         "detectors": policy.conduct.detectors.iter().map(|d| conduct::detector(d, policy)).collect::<Vec<_>>(),
+        "rules": policy.conduct.rules.iter().map(|r| conduct::rule(r, policy)).collect::<Vec<_>>(),
         "detection": conduct::detection(policy),
         "clauses": upheld::clauses(policy),
         "state": { "memory_bytes": policy.state.memory_bytes, "path": policy.state.path },

@@ -21,10 +21,12 @@ pub enum Means<'a> {
     /// A route that only some plans may use, by its name.
     Route(&'a str),
     Detector(Behaviour),
+    /// One of the operator's own rules, by its name.
+    Rule(&'a str),
 }
 
 impl Policy {
-    /// For each clause, in order, the limits, routes and detectors that stand for it, unless they are off.
+    /// For each clause, in order, the limits, routes, detectors and rules that stand for it, unless they are off.
     pub fn upheld_by(&self) -> Vec<Vec<Upholder<'_>>> {
         let limits = self.limits.iter().map(|limit| (limit.clause, Means::Limit(&limit.name), limit.mode));
         let detectors =
@@ -32,8 +34,9 @@ impl Policy {
         let routes = self.routes.iter().filter_map(|route| {
             Some((route.gate.as_ref()?.clause, Means::Route(&route.name), Mode::Enforce))
         });
+        let rules = self.conduct.rules.iter().map(|rule| (rule.clause, Means::Rule(&rule.name), rule.mode));
         let mut upheld = vec![Vec::new(); self.clauses.len()];
-        for (ClauseId(clause), by, own) in limits.chain(routes).chain(detectors) {
+        for (ClauseId(clause), by, own) in limits.chain(routes).chain(detectors).chain(rules) {
             let mode = own.at_most(self.enforcement.mode);
             if let (Some(upholders), true) = (upheld.get_mut(usize::from(clause)), mode != Mode::Off) {
                 upholders.push(Upholder { by, mode });
@@ -50,6 +53,7 @@ pub(super) fn clauses(policy: &Policy) -> Vec<Value> {
             Means::Limit(name) => name.to_owned(),
             Means::Route(name) => format!("routes.{name}"),
             Means::Detector(behaviour) => format!("detectors.{behaviour}"),
+            Means::Rule(name) => format!("rules.{name}"),
         };
         upholders.iter().filter(|upholder| upholder.mode == mode).map(name).collect()
     };
