@@ -1,6 +1,5 @@
-//! One client connection: its handshake, where there is one, then hyper between the tapped socket and the service.
+//! One client connection: its handshake, where there is one, and then the protocol that was agreed upon.
 
-use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -8,16 +7,13 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{HeaderValue, Request, Response};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use http::{HeaderValue, Response, request};
 use parking_lot::Mutex;
 use tokio_rustls::server::TlsStream;
 
 use super::alarm::Alarm;
-use super::client_io::{ClientIo, ClientSide, Head};
+use super::client_body::ClientBody;
+use super::client_side::{Arrived, ClientSide};
 use super::client_stream::ClientStream;
 use super::forwarded::{Hop, Scheme};
 use super::head::HeadLimits;
@@ -30,15 +26,12 @@ use super::serve::serve;
 use super::stream::Stream;
 use super::tls::{Guest, ServerTls};
 use super::{Live, Shared, notices, watching};
-use super::{http2, tls};
+use super::{http1, http2, tls};
 use crate::engine::ConnVerdict;
 use crate::facts::{Client, ConnFacts, ProtocolEvent};
 use crate::metrics::{ConnectionRefusal, Timeout};
-use crate::policy::{Listener, Timeouts};
+use crate::policy::Listener;
 use crate::time::Moment;
-
-/// hyper's own bound on a head; above what the tap lets through, so that the tap's error is the one seen.
-const HYPER_HEADERS_DEFAULT: usize = 100;
 
 /// What a failed handshake is called in the metric of protocol faults.
 pub const HANDSHAKE_FAULT: &str = "tls_handshake";
@@ -101,15 +94,8 @@ impl Conn {
     }
 
     /// The same for one of the requests that an HTTP/2 connection has at once.
-    pub fn stream(
-        &self,
-        streams: &Arc<Streams>,
-        head: Head,
-        limits: HeadLimits,
-        now: Moment,
-    ) -> (Arc<Self>, Arc<streams::Stream>) {
-        let side = Arc::new(ClientSide::new(limits, now));
-        side.expect(head);
+    pub fn stream(&self, streams: &Arc<Streams>, now: Moment) -> (Arc<Self>, Arc<streams::Stream>) {
+        let side = Arc::new(ClientSide::new(now));
         let stream = Arc::new(streams.begin(Arc::clone(&side), self.shared.clock));
         let conn = Conn {
             shared: Arc::clone(&self.shared),
@@ -175,19 +161,12 @@ pub fn start(
         header_count_max: http.header_count_max,
         uri_bytes_max: http.uri_bytes_max,
     };
-    let headers_max = http.header_count_max.max(HYPER_HEADERS_DEFAULT);
-    let side = Arc::new(ClientSide::new(limits, now));
+    let side = Arc::new(ClientSide::new(now));
     let socket = Socket::new(stream, Peer::Client);
     let timeouts = policy.timeouts;
     let conn = Arc::new(Conn::open(Arc::clone(shared), Arc::clone(listener), side, peer, worker, seat));
-    let mut builder = http1::Builder::new();
-    // The tap has its own, which also answers.
-    builder.header_read_timeout(None);
-    if headers_max > HYPER_HEADERS_DEFAULT {
-        builder.max_headers(headers_max);
-    }
     if !listener.tls {
-        tokio::spawn(serve_http1(conn, ClientStream::Plain(socket), builder, timeouts));
+        tokio::spawn(http1::serve(conn, ClientStream::Plain(socket), limits, timeouts));
         return;
     }
     let Some(tls) = live.tls.clone() else { return };
@@ -201,7 +180,7 @@ pub fn start(
         if speaks_http2 {
             http2::serve(conn, stream, limits, timeouts).await;
         } else {
-            serve_http1(conn, stream, builder, timeouts).await;
+            http1::serve(conn, stream, limits, timeouts).await;
         }
     });
 }
@@ -235,22 +214,14 @@ async fn shake_hands(
     None
 }
 
-async fn serve_http1(conn: Arc<Conn>, stream: ClientStream, builder: http1::Builder, timeouts: Timeouts) {
-    let shared = &conn.shared;
-    let io = ClientIo::new(stream, Arc::clone(&conn.side), shared.clock, shared.metrics.clone(), timeouts);
-    let service = service_fn(|request| guarded(Arc::clone(&conn), request));
-    let served = builder.serve_connection(TokioIo::new(io), service).with_upgrades().await;
-    if let Err(error) = served {
-        tracing::debug!(peer = %conn.peer, %error, "connection ended");
-    }
-}
-
 /// A panic ends its own request and no other.
 pub(super) fn guarded(
     conn: Arc<Conn>,
-    request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> {
-    Guarded { inner: serve(conn, request) }
+    arrived: Arrived,
+    parts: &mut request::Parts,
+    body: ClientBody,
+) -> impl Future<Output = Response<ResponseBody>> {
+    Guarded { inner: serve(conn, arrived, parts, body) }
 }
 
 pin_project_lite::pin_project! {
@@ -262,20 +233,20 @@ pin_project_lite::pin_project! {
 }
 
 impl<F: Future<Output = Response<ResponseBody>>> Future for Guarded<F> {
-    type Output = Result<Response<ResponseBody>, Infallible>;
+    type Output = Response<ResponseBody>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         // Unwind safe: after a panic the future is dropped and nothing of it is looked at again; what it shares
         // with others is behind locks and atomics that hold no half-made state across a call that can panic.
         if let Ok(polled) = std::panic::catch_unwind(AssertUnwindSafe(|| this.inner.poll(cx))) {
-            return polled.map(Ok);
+            return polled;
         }
         tracing::error!(
             "a request panicked; it was answered with 500 and all others go on. Please report this"
         );
         let id = HeaderValue::from_static("unknown");
-        Poll::Ready(Ok(notices::internal().respond(&Audience::default(), None, &[], id)))
+        Poll::Ready(notices::internal().respond(&Audience::default(), None, &[], id))
     }
 }
 
@@ -289,7 +260,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_answered() {
         let inner = async { panic!("on purpose") };
-        let Ok(response) = Guarded { inner }.await;
+        let response = Guarded { inner }.await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     }
 }

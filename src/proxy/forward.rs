@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::{Method, Version, request, response};
 
 use super::alarm::{Alarm, by};
-use super::client_io::ClientSide;
+use super::client_side::{BodyEnd, ClientSide};
 use super::exchange::Exchange;
 use super::headers::{self, Added};
 use super::interim;
@@ -325,7 +325,7 @@ impl<'a> Patience<'a> {
                     && upload.progress() == Progress::Going
                     && upload.is_starved()
                 {
-                    side.body_stalled();
+                    side.body_ended(BodyEnd::Stalled);
                     return Poll::Ready(ForwardError::BodyBroken);
                 }
                 return Poll::Ready(ForwardError::NoResponse(self.steps.first_byte));

@@ -7,12 +7,12 @@
 //! |---|---|---|
 //! | accept | [`listener`], [`worker`], `arrival`, [`room`] | one runtime per core, one socket each; whether there is room |
 //! | shake hands | [`tls`], [`client_stream`] | where a listener speaks TLS |
-//! | read | [`client_io`], [`head`], [`http2`] | only heads with one reading pass; slow ones are ended |
+//! | read | [`http1`], [`head`], [`http2`] | only heads with one reading pass; slow ones are ended |
 //! | identify | [`serve`], [`forwarded`], `policy::path`, [`identify`], [`certificate`] | the believed client, one host, one path, one route; whose request it is |
 //! | admit | `admit` → `engine` | findings in force and all limits in one decision; `delay`: a turn to wait for |
 //! | watch | `watching` → `engine` | what detectors see of it; [`robots`]: what the app asks crawlers to leave alone |
 //! | forward | [`forward`], [`upstream`] | a place, a server, a connection; one safe retry |
-//! | stream | [`request_body`], [`response_body`], [`upgrade`] | both ways, with backpressure |
+//! | stream | [`client_body`], [`request_body`], [`response_body`], `message`, [`upgrade`] | both ways, with backpressure |
 //! | answer | [`refusal`], [`notices`], [`respond`] | weir's own words, when it has any |
 //! | close the books | [`exchange`] | metrics, access log, the engine's `observe` |
 //!
@@ -22,7 +22,8 @@ mod admit;
 pub mod alarm;
 mod arrival;
 pub mod certificate;
-pub mod client_io;
+pub mod client_body;
+pub mod client_side;
 pub mod client_stream;
 pub mod connection;
 mod delay;
@@ -32,12 +33,14 @@ pub mod forwarded;
 #[doc(hidden)]
 pub mod head;
 pub mod headers;
+pub mod http1;
 pub mod http2;
 pub mod identify;
 pub mod interim;
 pub mod lifecycle;
 pub mod listener;
 mod load_watch;
+pub mod message;
 pub mod notices;
 mod outbox;
 pub mod pace;

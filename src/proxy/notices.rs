@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::client_io::BodyEnd;
+use super::client_side::BodyEnd;
 use super::forward::ForwardError;
 use super::head::Fault;
 use super::respond::Notice;

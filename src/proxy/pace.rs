@@ -36,15 +36,20 @@ impl Pace {
         Pace { rule, left: nanos(rule.patience), since: None }
     }
 
+    /// From here on only silence counts.
+    pub fn ask_no_rate(&mut self) {
+        self.rule.least = None;
+    }
+
     /// The client is waited for, from `now` on unless it is already. Once the moment returned has come without
-    /// [`moved`](Self::moved), the client is too slow.
-    pub fn wait(&mut self, now: Moment) -> Moment {
-        let since = *self.since.get_or_insert(now);
+    /// [`moved`](Self::moved), the client is too slow. The time is asked for only where it matters.
+    pub fn wait(&mut self, now: impl FnOnce() -> Moment) -> Moment {
+        let since = *self.since.get_or_insert_with(now);
         since.after(Duration::from_nanos(self.left))
     }
 
     /// It moved `bytes`, and is not waited for until the next [`wait`](Self::wait).
-    pub fn moved(&mut self, bytes: usize, now: Moment) {
+    pub fn moved(&mut self, bytes: usize, now: impl FnOnce() -> Moment) {
         self.rest(now);
         let full = nanos(self.rule.patience);
         let back = self.rule.least.map_or(u64::MAX, |least| worth(bytes, least));
@@ -54,9 +59,9 @@ impl Pace {
     }
 
     /// Nobody waits for it: the next thing is somebody else's to do.
-    pub fn rest(&mut self, now: Moment) {
+    pub fn rest(&mut self, now: impl FnOnce() -> Moment) {
         if let Some(since) = self.since.take() {
-            self.left = self.left.saturating_sub(nanos(now.since(since)));
+            self.left = self.left.saturating_sub(nanos(now().since(since)));
         }
     }
 }
@@ -86,11 +91,11 @@ mod tests {
     /// When a client that moves `bytes` every `gap` seconds, and is always waited for, is found too slow.
     fn ends_at(mut pace: Pace, bytes: usize, gap: u64) -> Option<Moment> {
         for round in 1..10_000 {
-            let due = pace.wait(at((round - 1) * gap));
+            let due = pace.wait(|| at((round - 1) * gap));
             if due <= at(round * gap) {
                 return Some(due);
             }
-            pace.moved(bytes, at(round * gap));
+            pace.moved(bytes, || at(round * gap));
         }
         None
     }
@@ -124,12 +129,12 @@ mod tests {
     #[test]
     fn only_waiting_for_the_client_counts() {
         let mut pace = pace(100);
-        assert_eq!(pace.wait(at(0)), at(30));
-        pace.rest(at(10));
-        assert_eq!(pace.wait(at(1000)), at(1020));
-        pace.moved(0, at(1010));
-        assert_eq!(pace.wait(at(1010)), at(1020));
-        assert_eq!(pace.wait(at(1015)), at(1020), "asking again changes nothing");
+        assert_eq!(pace.wait(|| at(0)), at(30));
+        pace.rest(|| at(10));
+        assert_eq!(pace.wait(|| at(1000)), at(1020));
+        pace.moved(0, || at(1010));
+        assert_eq!(pace.wait(|| at(1010)), at(1020));
+        assert_eq!(pace.wait(|| at(1015)), at(1020), "asking again changes nothing");
     }
 
     proptest! {
@@ -146,7 +151,7 @@ mod tests {
             let (mut now, mut sums) = (0_u64, Vec::<(u128, u128)>::new());
             let mut kept_pace = true;
             for (wait_ms, bytes) in steps {
-                let due = pace.wait(Moment::from_nanos(now));
+                let due = pace.wait(|| Moment::from_nanos(now));
                 let moves_at = Moment::from_nanos(now + wait_ms * 1_000_000);
                 // From each earlier step on: time waited, in ns, and bytes moved before this wait.
                 sums.push((0, 0));
@@ -165,7 +170,7 @@ mod tests {
                 if is_slow {
                     break;
                 }
-                pace.moved(bytes, moves_at);
+                pace.moved(bytes, || moves_at);
                 for (_, moved) in &mut sums {
                     *moved += bytes as u128;
                 }

@@ -8,15 +8,15 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use parking_lot::Mutex;
 
+use super::client_body::{ClientBody, ClientBodyError};
 use super::forwarded::Removed;
 use super::headers;
 use crate::clock::Clock;
 use crate::time::Moment;
 
-/// What hyper sends upstream. A request without a body carries nothing along: the requests of both kinds are moved
+/// What is sent upstream. A request without a body carries nothing along: the requests of both kinds are moved
 /// about, and most have none.
 #[derive(Debug)]
 pub enum RequestBody {
@@ -26,7 +26,7 @@ pub enum RequestBody {
 
 #[derive(Debug)]
 pub struct Stream {
-    inner: Incoming,
+    inner: ClientBody,
     upload: Arc<Upload>,
     bytes_max: u64,
     clock: Clock,
@@ -39,7 +39,7 @@ pub enum RequestBodyError {
     #[error("the body is larger than {0} bytes")]
     TooLarge(u64),
     #[error("the client's body broke off: {0}")]
-    Client(hyper::Error),
+    Client(ClientBodyError),
 }
 
 /// How far an upload has come. Written by the body, read by whoever waits for the response.
@@ -74,7 +74,7 @@ impl RequestBody {
     /// `bytes_max` bounds a body whose length is not known beforehand. `held`: wait for [`Upload::release`].
     /// `removed`: what may not stand in its trailers, besides hop-by-hop fields.
     pub fn stream(
-        inner: Incoming,
+        inner: ClientBody,
         bytes_max: u64,
         held: bool,
         clock: Clock,
@@ -154,7 +154,7 @@ impl Stream {
             }
         }
         self.upload.moved_at.store(self.clock.now().as_nanos(), Ordering::Relaxed);
-        // hyper asks no further after trailers.
+        // Nobody asks further after trailers.
         if self.inner.is_end_stream() || frame.is_trailers() {
             self.upload.advance(Progress::Done);
         }

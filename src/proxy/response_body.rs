@@ -10,18 +10,21 @@ use http_body::{Body, Frame, SizeHint};
 use super::alarm::Alarm;
 use super::exchange::Exchange;
 use super::identify;
+use super::upgrade::Switched;
 use super::upstream::Lease;
 use super::upstream::http1::fault::Http1Error;
 use crate::metrics::Timeout;
 use crate::time::Moment;
 
-/// What hyper writes to the client.
+/// What is written to the client.
 #[derive(Debug)]
 pub enum ResponseBody {
     /// weir's own, whole.
     Own { bytes: Option<Bytes>, exchange: Option<Box<Exchange>> },
     /// The app's, as it comes.
     App(AppBody),
+    /// There is none: the connection becomes a tunnel.
+    Switched(Box<Switched>),
 }
 
 /// Why a response ended early; the client sees its connection close in mid-message.
@@ -44,7 +47,7 @@ impl ResponseBody {
     pub fn carry(self, exchange: Box<Exchange>) -> Self {
         match self {
             ResponseBody::Own { bytes, .. } => ResponseBody::Own { bytes, exchange: Some(exchange) },
-            app @ ResponseBody::App(_) => app,
+            other => other,
         }
     }
 }
@@ -205,6 +208,7 @@ impl Body for ResponseBody {
                 app.note_turn(polled.is_ready());
                 polled
             }
+            ResponseBody::Switched(_) => Poll::Ready(None),
         }
     }
 
@@ -213,6 +217,7 @@ impl Body for ResponseBody {
             ResponseBody::Own { bytes, .. } => bytes.as_ref().is_none_or(Bytes::is_empty),
             // hyper keeps the head's length only where it believes in a body of that length.
             ResponseBody::App(app) => app.announced.is_none() && app.is_end_stream(),
+            ResponseBody::Switched(_) => true,
         }
     }
 
@@ -222,6 +227,7 @@ impl Body for ResponseBody {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |b| u64::try_from(b.len()).unwrap_or(u64::MAX)))
             }
             ResponseBody::App(app) => app.size_hint(),
+            ResponseBody::Switched(_) => SizeHint::with_exact(0),
         }
     }
 }

@@ -9,11 +9,10 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Uri, Version, request, response};
 use http_body::Body as _;
-use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
 
 use super::admit::admit;
-use super::client_io::{BodyEnd, Head};
+use super::client_body::ClientBody;
+use super::client_side::{Arrived, BodyEnd};
 use super::connection::Conn;
 use super::exchange::Exchange;
 use super::forward::{self, Answer, ForwardError, Onward, Steps};
@@ -25,7 +24,8 @@ use super::request_body::RequestBody;
 use super::respond::Notice;
 use super::respond::audience::Audience;
 use super::response_body::{AppBody, Patience, ResponseBody};
-use super::{certificate, identify, request_id, upgrade, watching};
+use super::upgrade::{self, Switched};
+use super::{certificate, identify, request_id, watching};
 use crate::facts::{Client, Facts, Origin, ProtocolEvent, Who};
 use crate::logs::access::{AccessRecord, RequestFields, RequestText};
 use crate::metrics::RequestDecision;
@@ -33,11 +33,15 @@ use crate::policy::path::{self, PathFault};
 use crate::policy::{Policy, Route, RouteId, host};
 use crate::time::WallTime;
 
-/// Answers one request that hyper read, or the stand-in for one that was refused before hyper saw it.
-pub async fn serve(conn: Arc<Conn>, request: Request<Incoming>) -> Response<ResponseBody> {
-    let (head, is_stream) = (conn.side.begin_request(), conn.stream.is_some());
+/// Answers one request, or says what is wrong with what came in its place.
+pub async fn serve(
+    conn: Arc<Conn>,
+    arrived: Arrived,
+    parts: &mut request::Parts,
+    body: ClientBody,
+) -> Response<ResponseBody> {
     let shared = Arc::clone(&conn.shared);
-    let (mut parts, body) = request.into_parts();
+    let is_stream = conn.stream.is_some();
     let trusted = conn.listener.trust.covers(conn.peer.ip());
     let started = shared.clock.now();
     let id = request_id(&parts.headers, trusted, shared.clock.wall_at(started));
@@ -46,16 +50,16 @@ pub async fn serve(conn: Arc<Conn>, request: Request<Incoming>) -> Response<Resp
     let audience = Audience::of(&parts.headers, live.cors.is_some());
     let mut exchange = Exchange::begin(conn, live, started, audience, id);
 
-    let response = match head {
-        Head::Passed => pass(&mut exchange, &mut parts, body, trusted).await,
-        Head::Refused(fault) => {
+    let response = match arrived {
+        Arrived::Whole => pass(&mut exchange, parts, body, trusted).await,
+        Arrived::Refused(fault) => {
             let event =
                 if fault.is_too_large() { ProtocolEvent::TooLarge } else { ProtocolEvent::MalformedHead };
             exchange.tell_engine(event);
             record_refused_head(&mut exchange);
             Err(Stop::malformed(notices::fault(fault)))
         }
-        Head::TimedOut => {
+        Arrived::TimedOut => {
             exchange.tell_engine(ProtocolEvent::HeadTimeout);
             record_refused_head(&mut exchange);
             Err(Stop::malformed(notices::head_timed_out()))
@@ -63,7 +67,7 @@ pub async fn serve(conn: Arc<Conn>, request: Request<Incoming>) -> Response<Resp
     };
     let mut response = match response {
         Ok(Passed::Answer(answer)) => answered(exchange, answer),
-        Ok(Passed::Switched(answer, client)) => switched(exchange, answer, client),
+        Ok(Passed::Switched(answer)) => switched(exchange, answer),
         Err(stop) => exchange.answer(stop.decision, &stop.notice),
     };
     if let Some(hsts) = hsts {
@@ -97,14 +101,14 @@ impl Stop {
 enum Passed {
     Answer(Answer),
     /// 101: the connection is no longer HTTP.
-    Switched(Answer, OnUpgrade),
+    Switched(Answer),
 }
 
 /// From a head with one reading to the app's answer, or to the reason why there is none.
 async fn pass(
     exchange: &mut Exchange,
     parts: &mut request::Parts,
-    body: Incoming,
+    body: ClientBody,
     trusted: bool,
 ) -> Result<Passed, Stop> {
     let live = Arc::clone(&exchange.live);
@@ -149,11 +153,13 @@ async fn pass(
     let mut added = Added::new();
     let upgrade = rewrite_head(exchange, parts, client, &mut added);
     parts.uri = target;
-    let on_upgrade = if upgrade { parts.extensions.remove::<OnUpgrade>() } else { None };
 
     let body = onward_body(exchange, parts, body, bytes_max);
     let steps = steps(policy, route, exchange);
     exchange.conn.side.set_deadline(steps.until);
+    if route.stream {
+        exchange.conn.side.begin_stream();
+    }
     let answer =
         forward::forward(exchange, route.upstream, Onward { head: parts, added: &added, body }, steps).await;
     let answer = answer.map_err(|error| failed(exchange, &error))?;
@@ -161,10 +167,11 @@ async fn pass(
         record.server = Some(answer.1.server.name_shared());
     }
     let switched = answer.0.status == StatusCode::SWITCHING_PROTOCOLS;
-    match on_upgrade {
-        Some(client) if switched => Ok(Passed::Switched(answer, client)),
-        None if switched => Err(Stop::unasked_switch()),
-        _ => Ok(Passed::Answer(answer)),
+    // HTTP/2 asks for it otherwise (RFC 8441).
+    match (switched, upgrade && exchange.conn.stream.is_none()) {
+        (true, true) => Ok(Passed::Switched(answer)),
+        (true, false) => Err(Stop::unasked_switch()),
+        (false, _) => Ok(Passed::Answer(answer)),
     }
 }
 
@@ -321,7 +328,7 @@ fn find_route<'a>(
 }
 
 /// The most that this body may hold; a length given beforehand is judged before anything is read.
-fn body_limit(policy: &Policy, route: &Route, body: &Incoming) -> Result<u64, Stop> {
+fn body_limit(policy: &Policy, route: &Route, body: &ClientBody) -> Result<u64, Stop> {
     let bytes_max = route.body_bytes_max.or(policy.http.body_bytes_max).unwrap_or(u64::MAX);
     if body.size_hint().lower() > bytes_max {
         return Err(Stop::malformed(notices::body_too_large(bytes_max)));
@@ -333,7 +340,7 @@ fn body_limit(policy: &Policy, route: &Route, body: &Incoming) -> Result<u64, St
 fn onward_body(
     exchange: &mut Exchange,
     parts: &request::Parts,
-    body: Incoming,
+    body: ClientBody,
     bytes_max: u64,
 ) -> RequestBody {
     if body.is_end_stream() {
@@ -400,6 +407,7 @@ fn answered(mut exchange: Box<Exchange>, answer: Answer) -> Response<ResponseBod
     let streams = route.is_some_and(|r| r.stream) || is_event_stream(&parts.headers);
     if streams {
         exchange.conn.side.set_deadline(None);
+        exchange.conn.side.begin_stream();
     }
     let patience = Patience {
         silence: (!streams).then_some(policy.timeouts.body_progress),
@@ -411,20 +419,19 @@ fn answered(mut exchange: Box<Exchange>, answer: Answer) -> Response<ResponseBod
 }
 
 /// 101: both connections become one tunnel, which outlives this request.
-fn switched(mut exchange: Box<Exchange>, answer: Answer, client: OnUpgrade) -> Response<ResponseBody> {
+fn switched(mut exchange: Box<Exchange>, answer: Answer) -> Response<ResponseBody> {
     let (mut parts, lease) = answer;
     if let Some(instead) = identify::learn(&mut exchange, &mut parts.headers) {
         return exchange.answer(RequestDecision::Suspended, &instead);
     }
     exchange.answered_by_app(parts.status);
-    exchange.conn.side.make_opaque();
     exchange.conn.side.set_deadline(None);
+    exchange.conn.side.begin_stream();
     lease.server.health.succeeded();
     let hop = headers::strip_hop_by_hop(&mut parts.headers);
     headers::write_hop_by_hop(&mut parts.headers, hop);
     finish_head(&mut parts.headers, &mut exchange);
-    tokio::spawn(upgrade::tunnel(client, exchange, lease));
-    Response::from_parts(parts, ResponseBody::own(Default::default()))
+    Response::from_parts(parts, ResponseBody::Switched(Box::new(Switched { exchange, lease })))
 }
 
 /// A 304 says how long the body is that the client has already (RFC 9110 §8.6).

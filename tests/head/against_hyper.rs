@@ -1,4 +1,4 @@
-//! The head tap against hyper's own parser: whatever the tap passes, hyper reads with the same framing.
+//! weir's reading against hyper's: whatever weir takes, hyper reads in the same way.
 
 #![expect(clippy::unwrap_used, reason = "test helpers outside a test function")]
 
@@ -16,18 +16,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use proptest::prelude::*;
-use weir::proxy::head::{HeadLimits, HeadTap, Then};
+use weir::proxy::head::HeadLimits;
+
+use crate::reading::{Seen, read_at_once};
 
 const LIMITS: HeadLimits = HeadLimits { head_bytes_max: 4096, header_count_max: 20, uri_bytes_max: 256 };
-
-/// A request as hyper hands it to a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
-    pub method: String,
-    pub target: String,
-    pub body: Vec<u8>,
-    pub trailers: usize,
-}
 
 /// Gives hyper a client that says `input` and then nothing more, and collects the requests that it reads.
 pub(crate) fn read_by_hyper(input: Vec<u8>) -> (Vec<Seen>, Result<(), hyper::Error>) {
@@ -132,29 +125,25 @@ fn request() -> impl Strategy<Value = Meant> {
     )
 }
 
-/// Feeds the tap and gives what it lets through.
-fn pass(input: &[u8]) -> (Vec<u8>, Then) {
-    let fed = HeadTap::new(LIMITS).feed(input);
-    (input[..fed.pass].to_vec(), fed.then)
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
-    /// Valid messages pass whole, and hyper reads from them what the client meant.
+    /// Of valid messages weir and hyper read what the client meant.
     #[test]
-    fn hyper_reads_what_was_meant(requests in prop::collection::vec(request(), 1..4)) {
+    fn both_read_what_was_meant(requests in prop::collection::vec(request(), 1..4)) {
         let input = requests.iter().flat_map(|r| r.written.clone()).collect::<Vec<_>>();
-        prop_assert_eq!(pass(&input), (input.clone(), Then::Nothing));
+        let meant: Vec<_> = requests.into_iter().map(|r| r.seen).collect();
+        let reading = read_at_once(&input, LIMITS);
+        prop_assert_eq!((reading.consumed, reading.fault), (input.len(), None));
+        prop_assert_eq!(&reading.requests, &meant);
         let (seen, result) = read_by_hyper(input);
         prop_assert!(result.is_ok(), "{:?}", result);
-        let meant: Vec<_> = requests.into_iter().map(|r| r.seen).collect();
         prop_assert_eq!(seen, meant);
     }
 
-    /// Messages with a flaw somewhere: what the tap still passes, hyper accepts, and finds as many requests in.
+    /// Messages with a flaw somewhere: what weir still takes, hyper takes too, and reads the same requests from it.
     #[test]
-    fn hyper_accepts_what_passes(
+    fn hyper_reads_what_weir_takes(
         requests in prop::collection::vec(request(), 1..3),
         flaws in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3_u8), 1..3),
     ) {
@@ -167,18 +156,11 @@ proptest! {
                 _ => drop(input.remove(at)),
             }
         }
-        let mut tap = HeadTap::new(LIMITS);
-        let fed = tap.feed(&input);
-        let mut heads = 0;
-        while let Some(facts) = tap.take_head() {
-            heads += usize::from(facts.fault.is_none());
-        }
-        let ends_between_messages = matches!(fed.then, Then::Fault(_) | Then::Held)
-            || (fed.then == Then::Nothing && tap.phase() == weir::proxy::head::Phase::Idle);
-        if ends_between_messages {
-            let (seen, result) = read_by_hyper(input[..fed.pass].to_vec());
+        let reading = read_at_once(&input, LIMITS);
+        if reading.between_requests {
+            let (seen, result) = read_by_hyper(input[..reading.consumed].to_vec());
             prop_assert!(result.is_ok(), "{:?} in {:?}", result, String::from_utf8_lossy(&input));
-            prop_assert_eq!(seen.len(), heads, "in {:?}", String::from_utf8_lossy(&input));
+            prop_assert_eq!(seen, reading.requests, "in {:?}", String::from_utf8_lossy(&input));
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::clause::Behaviour;
 use crate::config::conduct::Detector;
-use crate::config::http::Cap;
 use crate::config::identity::Credential;
 use crate::config::limits::{KeyPart, Limit};
 use crate::config::{At, Config};
@@ -15,14 +14,6 @@ pub(super) fn list(config: &Config) -> Vec<WithoutEffect> {
     let mut list = Vec::new();
     identity(config, &mut list);
     unreasonable_load(config, &mut list);
-    // Whoever writes the default only copies the reference.
-    let default = Cap::AtMost(super::messages::BODY_RATE_MIN);
-    if config.timeouts.body_rate_min.is_some_and(|rate| rate != default) {
-        list.push(part(
-            "timeouts.body_rate_min",
-            "a body may trickle for ever, a byte for each body_progress",
-        ));
-    }
     for limit in &config.limits {
         if let Some(reason) = of_limit(limit) {
             list.push(part(format!("limits.{}", limit.name.value), format!("{reason}: it refuses nobody")));

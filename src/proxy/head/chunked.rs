@@ -1,19 +1,12 @@
-//! A chunked body (RFC 9112 §7.1), followed to its last byte.
+//! A chunked body (RFC 9112 §7.1), taken apart: more strictly than recipients must, as others read it after weir.
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body::Frame;
 
 use super::HeadLimits;
 use super::fault::Fault;
 use super::octets::{is_control, is_token};
-
-/// How far one call read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Progress {
-    /// All of it is body, and more follows.
-    More,
-    /// The body ends before this byte.
-    End(usize),
-    /// The byte at this place, the first that cannot stand there.
-    Fault(usize, Fault),
-}
 
 #[derive(Clone, Debug)]
 pub(super) struct Chunked {
@@ -24,6 +17,8 @@ pub(super) struct Chunked {
     chunk_extension_bytes: usize,
     extension_bytes: usize,
     trailers: Trailers,
+    /// How much of the trailer section was looked at; it stays in the input until it is whole.
+    trailers_read: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +35,7 @@ enum State {
     TrailerValue,
     TrailerLf,
     EndLf,
+    Ended,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -59,9 +55,8 @@ struct NameStart {
 /// The size of a 64-bit number, leading zeros included.
 const SIZE_DIGITS_MAX: u8 = 16;
 const CHUNK_EXTENSION_BYTES_MAX: usize = 256;
-/// For the whole body; hyper's own bound is 16 KiB.
+/// For the whole body: one that never ends would be an endless body without a byte.
 const EXTENSION_BYTES_MAX: usize = 8 * 1024;
-/// hyper's own bounds.
 const TRAILER_BYTES_MAX: usize = 16 * 1024 - 1;
 const TRAILER_COUNT_MAX: usize = 100;
 
@@ -74,45 +69,97 @@ impl Chunked {
             chunk_extension_bytes: 0,
             extension_bytes: 0,
             trailers: Trailers::default(),
+            trailers_read: 0,
         }
     }
 
-    /// Reads on in bytes that follow those of the last call.
-    pub(super) fn advance(&mut self, bytes: &[u8], limits: &HeadLimits) -> Progress {
-        let mut at = 0;
-        while let Some(&b) = bytes.get(at) {
-            if self.state == State::Data {
-                let left = bytes.len() - at;
-                let taken = usize::try_from(self.size).map_or(left, |size| size.min(left));
-                self.size -= taken as u64;
-                at += taken;
+    /// The next piece of data, or the trailers. Framing behind it that is there already is taken as well, so that the end
+    /// of the body is known with its last piece.
+    pub(super) fn take(
+        &mut self,
+        input: &mut BytesMut,
+        limits: &HeadLimits,
+    ) -> Result<Option<Frame<Bytes>>, Fault> {
+        self.skip_framing(input, limits)?;
+        match self.state {
+            State::Data if !input.is_empty() => {
+                let here = usize::try_from(self.size).map_or(input.len(), |size| size.min(input.len()));
+                let data = input.split_to(here).freeze();
+                self.size -= here as u64;
                 if self.size == 0 {
                     self.state = State::DataCr;
+                    // A fault is found again by the next call: the data before it is sound.
+                    let _ = self.skip_framing(input, limits);
+                    self.skip_no_trailers(input);
                 }
-                continue;
+                Ok(Some(Frame::data(data)))
             }
-            match self.step(b, limits) {
-                Ok(Some(next)) => self.state = next,
-                Ok(None) => return Progress::End(at + 1),
-                Err(fault) => return Progress::Fault(at, fault),
-            }
-            at += 1;
+            State::TrailerStart
+            | State::TrailerName
+            | State::TrailerValue
+            | State::TrailerLf
+            | State::EndLf => Ok(self.take_trailers(input, limits)?.map(Frame::trailers)),
+            _ => Ok(None),
         }
-        Progress::More
     }
 
-    /// The state after `b`; `None`: `b` ended the body.
-    fn step(&mut self, b: u8, limits: &HeadLimits) -> Result<Option<State>, Fault> {
-        match self.state {
-            State::Size => self.size(b).map(Some),
-            State::Extension => self.extension(b).map(Some),
-            State::SizeLf => expect(b, b'\n', Fault::ChunkSize).map(|()| Some(self.begin_data())),
-            State::Data | State::DataCr => expect(b, b'\r', Fault::ChunkEnd).map(|()| Some(State::DataLf)),
-            State::DataLf => expect(b, b'\n', Fault::ChunkEnd).map(|()| Some(State::Size)),
-            State::EndLf => expect(b, b'\n', Fault::Trailer).map(|()| None),
-            State::TrailerStart | State::TrailerName | State::TrailerValue | State::TrailerLf => {
-                self.trailers.step(self.state, b, limits).map(Some)
+    pub(super) fn has_ended(&self) -> bool {
+        self.state == State::Ended
+    }
+
+    /// Reads up to the next byte that is data or belongs to trailers.
+    fn skip_framing(&mut self, input: &mut BytesMut, limits: &HeadLimits) -> Result<(), Fault> {
+        while let Some(&b) = input.first()
+            && matches!(
+                self.state,
+                State::Size | State::Extension | State::SizeLf | State::DataCr | State::DataLf
+            )
+        {
+            self.state = self.step(b, limits)?;
+            input.advance(1);
+        }
+        Ok(())
+    }
+
+    /// Few bodies have any.
+    fn skip_no_trailers(&mut self, input: &mut BytesMut) {
+        if self.state == State::TrailerStart && input.starts_with(b"\r\n") {
+            input.advance(2);
+            self.state = State::Ended;
+        }
+    }
+
+    /// `None` where they are not whole yet, or there are none.
+    fn take_trailers(
+        &mut self,
+        input: &mut BytesMut,
+        limits: &HeadLimits,
+    ) -> Result<Option<HeaderMap>, Fault> {
+        while let Some(&b) = input.get(self.trailers_read) {
+            self.state = self.step(b, limits)?;
+            self.trailers_read += 1;
+            if self.state == State::Ended {
+                let section = input.split_to(self.trailers_read).freeze();
+                let trailers = fields(&section).ok_or(Fault::Trailer)?;
+                return Ok(Some(trailers).filter(|trailers| !trailers.is_empty()));
             }
+        }
+        Ok(None)
+    }
+
+    /// The state after `b`; an error leaves everything as it was.
+    fn step(&mut self, b: u8, limits: &HeadLimits) -> Result<State, Fault> {
+        match self.state {
+            State::Size => self.size(b),
+            State::Extension => self.extension(b),
+            State::SizeLf => expect(b, b'\n', Fault::ChunkSize).map(|()| self.begin_data()),
+            State::Data | State::DataCr => expect(b, b'\r', Fault::ChunkEnd).map(|()| State::DataLf),
+            State::DataLf => expect(b, b'\n', Fault::ChunkEnd).map(|()| State::Size),
+            State::EndLf => expect(b, b'\n', Fault::Trailer).map(|()| State::Ended),
+            State::TrailerStart | State::TrailerName | State::TrailerValue | State::TrailerLf => {
+                self.trailers.step(self.state, b, limits)
+            }
+            State::Ended => Ok(State::Ended),
         }
     }
 
@@ -210,6 +257,21 @@ impl NameStart {
         let name = self.bytes.get(..self.length).unwrap_or_default();
         matches!(name, b"host" | b"content-length" | b"transfer-encoding")
     }
+}
+
+/// The fields of a section whose lines were judged already.
+fn fields(section: &Bytes) -> Option<HeaderMap> {
+    let mut fields = HeaderMap::new();
+    for line in section.split(|&b| b == b'\n').filter_map(|line| line.strip_suffix(b"\r")) {
+        let Some((name, value)) = memchr::memchr(b':', line).and_then(|colon| line.split_at_checked(colon))
+        else {
+            continue;
+        };
+        let name = HeaderName::from_bytes(name).ok()?;
+        let value = value.get(1..)?.trim_ascii();
+        fields.append(name, HeaderValue::from_maybe_shared(section.slice_ref(value)).ok()?);
+    }
+    Some(fields)
 }
 
 fn expect(found: u8, wanted: u8, fault: Fault) -> Result<(), Fault> {

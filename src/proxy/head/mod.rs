@@ -1,12 +1,11 @@
-//! The head tap: lets only messages through to hyper that have exactly one reading.
+//! Requests of HTTP/1.1 as they are read: only messages that have exactly one reading.
 //!
-//! hyper takes some heads that other servers read differently: it drops a `Content-Length` beside a
-//! `Transfer-Encoding`, folds repeated ones, takes a bare LF for a line end and ignores a second `Host`. What
-//! two readers cut in two ways is how requests are smuggled past a limit, so the tap looks at the raw bytes
-//! first. It follows the framing of each message to know where the next head begins, and it is at least as strict
-//! as hyper: whatever it passes, hyper reads with the same framing.
+//! Servers differ in what they make of a `Content-Length` beside a `Transfer-Encoding`, of repeated ones, of a bare LF or
+//! a second `Host`. What two readers cut in two ways is how requests are smuggled past a limit, so all of it is refused
+//! here, and what is forwarded is written anew from what was read.
 //!
-//! Pure and without I/O: bytes in, a verdict out. The verdict does not depend on how the bytes were split.
+//! Pure and without I/O: bytes in; heads, pieces of bodies, or a fault out. The verdict does not depend on how the bytes
+//! were split.
 
 mod chunked;
 mod fault;
@@ -15,15 +14,17 @@ mod order;
 mod scan;
 mod target;
 
-use std::collections::VecDeque;
+use bytes::{Bytes, BytesMut};
+use http::request;
+use http_body::Frame;
 
-use chunked::{Chunked, Progress};
+use chunked::Chunked;
 pub use fault::Fault;
 pub use order::FieldOrder;
-use scan::{Framing, Head, HeadScan};
+use scan::{Framing, HeadScan};
 pub(super) use target::{fault as target_fault, same_host};
 
-/// Bounds on one head; trailers are held to the same, within hyper's own.
+/// Bounds on one head; trailers are held to the same, within their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLimits {
     /// From the request line, or the one empty line before it, to the empty line that ends the head.
@@ -32,68 +33,37 @@ pub struct HeadLimits {
     pub uri_bytes_max: usize,
 }
 
-/// What to do with the bytes of one [`HeadTap::feed`]: hand on `released`, then `fresh[..pass]`, then see `then`.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Fed {
-    /// Bytes that were held back earlier. Empty, and not allocated, unless a head came in pieces.
-    pub released: Vec<u8>,
-    pub pass: usize,
-    pub then: Then,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Then {
-    Nothing,
-    /// `fresh[pass..]` was copied and is held until the head that it begins or continues is complete.
-    Held,
-    /// The message that begins after what passed is refused. Nothing is passed from here on.
-    Fault(Fault),
-    /// The body of the last head that passed is malformed. Nothing is passed from here on.
-    BodyFault(Fault),
-}
-
-/// Where in a message the connection is. After a fault: where it occurred.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Between messages. The empty line that may precede a request does not begin one.
-    Idle,
-    /// An incomplete head is held.
-    Head,
-    Body,
-    Opaque,
-}
-
-/// What is known of one head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HeadFacts {
-    /// Size of the head; of a refused one, what came before the line that was refused.
-    pub head_bytes: usize,
-    pub fault: Option<Fault>,
-    /// `None` for a head that was refused, and where the tap was not asked to keep it.
+/// What a head says besides what `http` keeps of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// The length of the body, where it is known beforehand; 0 for none.
+    pub body: Option<u64>,
+    /// The client will send another request on this connection (RFC 9112 §9.3).
+    pub keeps_alive: bool,
+    /// The body waits for `100 Continue` (RFC 9110 §10.1.1).
+    pub expects_continue: bool,
+    /// `TE: trailers`.
+    pub takes_trailers: bool,
+    /// `None` where the reader was not asked to keep it.
     pub field_order: Option<FieldOrder>,
 }
 
-/// One for each client connection.
+/// Reads the requests of one client connection, one after the other. After a fault nothing more may be read of it.
 #[derive(Debug)]
-pub struct HeadTap {
+pub struct RequestReader {
     limits: HeadLimits,
     keeps_field_order: bool,
-    state: State,
-    /// An incomplete head. Not longer than `head_bytes_max`.
-    held: Vec<u8>,
-    /// Not longer than the number of heads that hyper lets its buffer fill with.
-    facts: VecDeque<HeadFacts>,
+    scan: HeadScan,
+    body: Body,
 }
 
+/// What is left of the body of the request that was read last.
 #[derive(Debug)]
-enum State {
-    Head(HeadScan),
+enum Body {
+    Ended,
     /// Bytes left, more than zero.
     Length(u64),
     Chunked(Chunked),
-    Opaque,
-    Refused(Fault),
-    BodyRefused(Fault),
 }
 
 /// What `http::Uri` can hold.
@@ -101,153 +71,73 @@ const URI_BYTES_MAX: usize = 65_534;
 /// Of the sizes that `http::HeaderMap` can grow to, the largest that leaves it room.
 const HEADER_COUNT_MAX: usize = 16_384;
 
-impl HeadTap {
-    /// Limits beyond what hyper's types can hold are lowered to that.
+impl RequestReader {
+    /// Limits beyond what the types of `http` can hold are lowered to that.
     pub fn new(limits: HeadLimits) -> Self {
         let limits = HeadLimits {
             uri_bytes_max: limits.uri_bytes_max.min(URI_BYTES_MAX),
             header_count_max: limits.header_count_max.min(HEADER_COUNT_MAX),
             ..limits
         };
-        HeadTap {
-            limits,
-            keeps_field_order: false,
-            state: State::Head(HeadScan::default()),
-            held: Vec::new(),
-            facts: VecDeque::new(),
-        }
+        RequestReader { limits, keeps_field_order: false, scan: HeadScan::default(), body: Body::Ended }
     }
 
-    /// Adds to the facts of each head the order of its fields, which hyper does not keep.
+    /// Adds to each head the order of its fields, which `http` does not keep.
     #[must_use]
     pub fn keeping_field_order(self) -> Self {
-        HeadTap { keeps_field_order: true, state: State::Head(HeadScan::new(true)), ..self }
+        RequestReader { keeps_field_order: true, ..self }
     }
 
-    /// Scans `fresh`, which follows everything fed before.
-    ///
-    /// A head that arrives whole is neither copied nor allocated for. After a fault, every call repeats it.
-    pub fn feed(&mut self, fresh: &[u8]) -> Fed {
-        let mut fed = Fed { released: Vec::new(), pass: 0, then: Then::Nothing };
-        if !self.held.is_empty() {
-            self.feed_held(fresh, &mut fed);
+    /// Takes the next head out of `input` and puts it into `parts`, whose map is empty; `None` where it is not whole yet.
+    /// Called where the body of the request before it [has ended](Self::has_ended), with what was left of `input` and
+    /// came after it.
+    pub fn head(&mut self, input: &mut BytesMut, parts: &mut request::Parts) -> Result<Option<Head>, Fault> {
+        if input.is_empty() {
+            return Ok(None);
         }
-        while fed.then == Then::Nothing {
-            let Some(rest @ [_, ..]) = fresh.get(fed.pass..) else { break };
-            match &mut self.state {
-                State::Head(_) => self.feed_head(rest, &mut fed),
-                State::Length(left) => {
-                    let taken = usize::try_from(*left).map_or(rest.len(), |left| left.min(rest.len()));
-                    fed.pass += taken;
-                    *left -= taken as u64;
-                    if *left == 0 {
-                        self.begin_head();
-                    }
+        let Some((end, framing)) = self.scan.advance(input, &self.limits)? else { return Ok(None) };
+        let section = input.split_to(end).freeze();
+        let head = self.scan.take_apart(&section, self.keeps_field_order, parts)?;
+        self.scan.reset();
+        let body;
+        (self.body, body) = match framing {
+            Framing::None => (Body::Ended, Some(0)),
+            Framing::Length(length) => (Body::Length(length), Some(length)),
+            Framing::Chunked => (Body::Chunked(Chunked::new()), None),
+        };
+        Ok(Some(Head { body, ..head }))
+    }
+
+    /// Takes the next piece of the body out of `input`; `None` where it is not there yet, or the body has ended.
+    pub fn body(&mut self, input: &mut BytesMut) -> Result<Option<Frame<Bytes>>, Fault> {
+        match &mut self.body {
+            Body::Length(left) if !input.is_empty() => {
+                let here = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
+                *left -= here as u64;
+                if *left == 0 {
+                    self.body = Body::Ended;
                 }
-                State::Chunked(body) => match body.advance(rest, &self.limits) {
-                    Progress::More => fed.pass = fresh.len(),
-                    Progress::End(at) => {
-                        fed.pass += at;
-                        self.begin_head();
-                    }
-                    Progress::Fault(at, fault) => {
-                        fed.pass += at;
-                        self.state = State::BodyRefused(fault);
-                    }
-                },
-                State::Opaque => fed.pass = fresh.len(),
-                State::Refused(fault) => fed.then = Then::Fault(*fault),
-                State::BodyRefused(fault) => fed.then = Then::BodyFault(*fault),
+                Ok(Some(Frame::data(input.split_to(here).freeze())))
             }
-        }
-        fed.then = match self.state {
-            State::Refused(fault) => Then::Fault(fault),
-            State::BodyRefused(fault) => Then::BodyFault(fault),
-            _ => fed.then,
-        };
-        fed
-    }
-
-    pub fn phase(&self) -> Phase {
-        match self.state {
-            State::Head(_) if b"\r\n".starts_with(&self.held) => Phase::Idle,
-            State::Head(_) | State::Refused(_) => Phase::Head,
-            State::Length(_) | State::Chunked(_) | State::BodyRefused(_) => Phase::Body,
-            State::Opaque => Phase::Opaque,
-        }
-    }
-
-    /// The facts of the next head, in order; one for each head that was passed or refused.
-    pub fn take_head(&mut self) -> Option<HeadFacts> {
-        self.facts.pop_front()
-    }
-
-    /// From here on (after `101 Switching Protocols`) everything passes unseen. Gives what was held, which goes
-    /// first. Does nothing after a fault.
-    #[must_use = "the bytes that were held go first"]
-    pub fn make_opaque(&mut self) -> Vec<u8> {
-        if !matches!(self.state, State::Refused(_) | State::BodyRefused(_)) {
-            self.state = State::Opaque;
-        }
-        std::mem::take(&mut self.held)
-    }
-
-    /// Goes on with a head of which a part is held.
-    fn feed_held(&mut self, fresh: &[u8], fed: &mut Fed) {
-        let State::Head(scan) = &mut self.state else { return };
-        let before = self.held.len();
-        let room = self.limits.head_bytes_max.saturating_sub(before);
-        self.held.extend_from_slice(fresh.get(..room).unwrap_or(fresh));
-        match scan.advance(&self.held, &self.limits) {
-            Ok(None) => fed.then = Then::Held,
-            Ok(Some(head)) => {
-                self.held.truncate(before);
-                fed.released = std::mem::take(&mut self.held);
-                fed.pass = head.bytes - before;
-                self.begin_body(head);
+            Body::Chunked(chunks) => {
+                let piece = chunks.take(input, &self.limits)?;
+                if chunks.has_ended() {
+                    self.body = Body::Ended;
+                }
+                Ok(piece)
             }
-            Err(fault) => self.refuse(fault),
+            Body::Ended | Body::Length(_) => Ok(None),
         }
     }
 
-    /// Reads a head that begins with `rest`.
-    fn feed_head(&mut self, rest: &[u8], fed: &mut Fed) {
-        let State::Head(scan) = &mut self.state else { return };
-        match scan.advance(rest, &self.limits) {
-            Ok(None) => {
-                self.held.extend_from_slice(rest);
-                fed.then = Then::Held;
-            }
-            Ok(Some(head)) => {
-                fed.pass += head.bytes;
-                self.begin_body(head);
-            }
-            Err(fault) => self.refuse(fault),
-        }
+    /// Whether all of the last request was read.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.body, Body::Ended)
     }
 
-    fn begin_head(&mut self) {
-        self.state = State::Head(HeadScan::new(self.keeps_field_order));
-    }
-
-    fn begin_body(&mut self, head: Head) {
-        let Head { bytes: head_bytes, framing, field_order } = head;
-        self.facts.push_back(HeadFacts { head_bytes, fault: None, field_order });
-        match framing {
-            Framing::None => self.begin_head(),
-            Framing::Length(length) => self.state = State::Length(length),
-            Framing::Chunked => self.state = State::Chunked(Chunked::new()),
-        }
-    }
-
-    fn refuse(&mut self, fault: Fault) {
-        let head_bytes = match &self.state {
-            State::Head(scan) => scan.bytes_judged(),
-            _ => 0,
-        };
-        self.facts.push_back(HeadFacts { head_bytes, fault: Some(fault), field_order: None });
-        self.held = Vec::new();
-        self.state = State::Refused(fault);
+    /// Whether `input` holds a part of a head. The empty line that may precede a head does not begin it.
+    pub fn is_in_head(&self, input: &[u8]) -> bool {
+        self.has_ended() && !b"\r\n".starts_with(input)
     }
 }
 

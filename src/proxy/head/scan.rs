@@ -1,12 +1,16 @@
-//! One request head, read line by line as it arrives.
+//! One request head, judged line by line as it arrives, and then taken apart where the lines were found.
 
 use std::ops::Range;
 
-use super::HeadLimits;
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Method, Uri, Version, request};
+
 use super::fault::Fault;
 use super::octets::{find_control, is_token};
 use super::order::FieldOrder;
 use super::target::{self, Absolute};
+use super::{Head, HeadLimits};
 
 /// How the body of a message is delimited (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,15 +19,6 @@ pub(super) enum Framing {
     /// More than zero bytes.
     Length(u64),
     Chunked,
-}
-
-/// A head that has exactly one reading.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
-    /// With the empty line that ends it, and the one that may precede it.
-    pub bytes: usize,
-    pub framing: Framing,
-    pub field_order: Option<FieldOrder>,
 }
 
 /// How far a head was read. Lines are judged when they are complete, in order, so the verdict does not depend on
@@ -35,14 +30,23 @@ pub(super) struct HeadScan {
     /// No line ends between `line_start` and here.
     searched: usize,
     stage: Stage,
-    fields: usize,
     http_10: bool,
     /// Ranges are relative to the head.
+    method: Range<usize>,
+    target: Range<usize>,
+    fields: Vec<FieldAt>,
     authority: Option<(Range<usize>, u16)>,
     host: Option<Range<usize>>,
     content_length: Option<u64>,
     chunked: bool,
-    field_order: Option<FieldOrder>,
+}
+
+/// Where a field stands in the head.
+#[derive(Clone, Debug)]
+struct FieldAt {
+    name: Range<usize>,
+    /// Without the white space around it.
+    value: Range<usize>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,12 +64,19 @@ const CONTENT_LENGTH_MAX: u64 = u64::MAX - 2;
 const FIELD_NAME_BYTES_MAX: usize = 65_535;
 
 impl HeadScan {
-    pub(super) fn new(keeps_field_order: bool) -> Self {
-        HeadScan { field_order: keeps_field_order.then(FieldOrder::default), ..HeadScan::default() }
+    /// Ready for the next head; what was allocated stays.
+    pub(super) fn reset(&mut self) {
+        self.fields.clear();
+        *self = HeadScan { fields: std::mem::take(&mut self.fields), ..HeadScan::default() };
     }
 
-    /// Reads on. `head` is the head from its first byte and grows from call to call; `None`: incomplete.
-    pub(super) fn advance(&mut self, head: &[u8], limits: &HeadLimits) -> Result<Option<Head>, Fault> {
+    /// Reads on. `head` is the head from its first byte and grows from call to call. Gives where it ends, with the empty
+    /// line and the one that may precede it, and how the body is delimited; `None`: incomplete.
+    pub(super) fn advance(
+        &mut self,
+        head: &[u8],
+        limits: &HeadLimits,
+    ) -> Result<Option<(usize, Framing)>, Fault> {
         check_first_octet(head)?;
         let within = head.get(..limits.head_bytes_max).unwrap_or(head);
         while let Some(at) = within.get(self.searched..).and_then(find_control) {
@@ -80,7 +91,7 @@ impl HeadScan {
             }
             let end = self.searched + 2;
             if let Some(framing) = self.judge(line, head, limits)? {
-                return Ok(Some(Head { bytes: end, framing, field_order: self.field_order }));
+                return Ok(Some((end, framing)));
             }
             self.line_start = end;
             self.searched = end;
@@ -91,11 +102,6 @@ impl HeadScan {
         // A CR at the end is looked at again.
         self.searched = self.searched.max(head.len().saturating_sub(1));
         Ok(None)
-    }
-
-    /// Bytes in the lines that were judged and found good.
-    pub(super) fn bytes_judged(&self) -> usize {
-        self.line_start
     }
 
     /// What is wrong when a control octet follows `line`, the part of a line before it.
@@ -150,13 +156,15 @@ impl HeadScan {
             let offset = self.line_start + method_end + 1;
             self.authority = Some((authority.start + offset..authority.end + offset, default_port));
         }
+        let method_end = self.line_start + method_end;
+        self.method = self.line_start..method_end;
+        self.target = method_end + 1..method_end + 1 + target.len();
         Ok(())
     }
 
     /// RFC 9112 §5: `name ":" OWS value OWS`.
     fn field(&mut self, line: &[u8], limits: &HeadLimits) -> Result<(), Fault> {
-        self.fields += 1;
-        if self.fields > limits.header_count_max {
+        if self.fields.len() == limits.header_count_max {
             return Err(Fault::TooManyFields);
         }
         let name_end = line.iter().position(|&b| !is_token(b)).ok_or(Fault::FieldName)?;
@@ -170,29 +178,29 @@ impl HeadScan {
         if name.len() > FIELD_NAME_BYTES_MAX {
             return Err(Fault::HeadTooLarge);
         }
-        if let Some(order) = &mut self.field_order {
-            order.add(name);
-        }
-        self.note(name, rest.get(1..).unwrap_or_default(), name_end + 1)
+        let (value, offset) = trim(rest.get(1..).unwrap_or_default());
+        let (start, value_start) = (self.line_start, self.line_start + name_end + 1 + offset);
+        let at = FieldAt { name: start..start + name_end, value: value_start..value_start + value.len() };
+        self.note(name, value, &at)?;
+        self.fields.push(at);
+        Ok(())
     }
 
     /// Remembers the fields that say where the message goes and where it ends.
-    fn note(&mut self, name: &[u8], value: &[u8], value_start: usize) -> Result<(), Fault> {
+    fn note(&mut self, name: &[u8], value: &[u8], at: &FieldAt) -> Result<(), Fault> {
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => {
                 if self.host.is_some() {
                     return Err(Fault::HostRepeated);
                 }
-                let (host, offset) = trim(value);
-                target::parse_host(host)?;
-                let start = self.line_start + value_start + offset;
-                self.host = Some(start..start + host.len());
+                target::parse_host(value)?;
+                self.host = Some(at.value.clone());
             }
             14 if is_spelling_of(name, b"content-length") => {
                 if self.content_length.is_some() {
                     return Err(Fault::LengthRepeated);
                 }
-                self.content_length = Some(content_length(trim(value).0)?);
+                self.content_length = Some(content_length(value)?);
             }
             17 if is_spelling_of(name, b"transfer-encoding") => {
                 if self.http_10 {
@@ -201,13 +209,50 @@ impl HeadScan {
                 if self.chunked {
                     return Err(Fault::CodingRepeated);
                 }
-                check_codings(trim(value).0)?;
+                check_codings(value)?;
                 self.chunked = true;
             }
             _ => return Ok(()),
         }
         // Gateways that turn names into variables (CGI, WSGI) take an underscore for a hyphen.
         if name.contains(&b'_') { Err(Fault::FieldName) } else { Ok(()) }
+    }
+
+    /// Puts a head that was read to its end into `parts`, whose map is empty.
+    pub(super) fn take_apart(
+        &self,
+        head: &Bytes,
+        keeps_field_order: bool,
+        parts: &mut request::Parts,
+    ) -> Result<Head, Fault> {
+        let at = |range: &Range<usize>| head.get(range.clone()).unwrap_or_default();
+        parts.method = Method::from_bytes(at(&self.method)).map_err(|_| Fault::Method)?;
+        parts.uri = Uri::from_maybe_shared(head.slice(self.target.clone())).map_err(|_| Fault::Target)?;
+        parts.version = if self.http_10 { Version::HTTP_10 } else { Version::HTTP_11 };
+        let mut persistence = Persistence::default();
+        let mut read = Head { field_order: keeps_field_order.then(FieldOrder::default), ..Head::default() };
+        parts.headers.reserve(self.fields.len());
+        for field in &self.fields {
+            let name = at(&field.name);
+            if let Some(order) = &mut read.field_order {
+                order.add(name);
+            }
+            let name = HeaderName::from_bytes(name).map_err(|_| Fault::FieldName)?;
+            let value = HeaderValue::from_maybe_shared(head.slice(field.value.clone()))
+                .map_err(|_| Fault::FieldValue)?;
+            match name {
+                header::CONNECTION => persistence.note(value.as_bytes()),
+                header::EXPECT => {
+                    read.expects_continue =
+                        !self.http_10 && value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+                }
+                header::TE => read.takes_trailers |= names_trailers(value.as_bytes()),
+                _ => {}
+            }
+            parts.headers.append(name, value);
+        }
+        read.keeps_alive = !persistence.close && (!self.http_10 || persistence.keep_alive);
+        Ok(read)
     }
 
     fn finish(&self, head: &[u8]) -> Result<Framing, Fault> {
@@ -228,6 +273,27 @@ impl HeadScan {
             (Some(length), false) => Ok(Framing::Length(length)),
         }
     }
+}
+
+/// What `Connection` says of the connection (RFC 9112 §9.3).
+#[derive(Clone, Copy, Debug, Default)]
+struct Persistence {
+    close: bool,
+    keep_alive: bool,
+}
+
+impl Persistence {
+    fn note(&mut self, value: &[u8]) {
+        for option in value.split(|&b| b == b',').map(|option| trim(option).0) {
+            self.close |= option.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
+}
+
+/// RFC 9110 §10.1.4.
+fn names_trailers(te: &[u8]) -> bool {
+    te.split(|&b| b == b',').any(|coding| trim(coding).0.eq_ignore_ascii_case(b"trailers"))
 }
 
 /// Another protocol, such as TLS, is not waited for until a line ends.

@@ -1,27 +1,53 @@
-//! What the tap passes and what it refuses, case by case.
+//! What is read and what is refused, case by case.
+
+use bytes::BytesMut;
+use http::Request;
 
 use super::*;
 
 const LIMITS: HeadLimits = HeadLimits { head_bytes_max: 1024, header_count_max: 8, uri_bytes_max: 256 };
 
-/// Feeds everything at once; gives how much passed and the fault, if any.
-fn feed(input: &str) -> (usize, Then) {
-    let mut tap = HeadTap::new(LIMITS);
-    let fed = tap.feed(input.as_bytes());
-    assert!(fed.released.is_empty());
-    (fed.pass, fed.then)
+/// Why reading stopped.
+#[derive(Debug, PartialEq, Eq)]
+enum Stop {
+    AtTheEnd,
+    InHead(Fault),
+    InBody(Fault),
+}
+
+fn parts() -> request::Parts {
+    Request::new(()).into_parts().0
+}
+
+/// Reads as far as it goes; gives how much was taken.
+fn read(input: &str) -> (usize, Stop) {
+    let (mut reader, mut held) = (RequestReader::new(LIMITS), BytesMut::from(input));
+    let stop = loop {
+        let before = held.len();
+        let read = if reader.has_ended() {
+            reader.head(&mut held, &mut parts()).map(drop).map_err(Stop::InHead)
+        } else {
+            reader.body(&mut held).map(drop).map_err(Stop::InBody)
+        };
+        match read {
+            Err(stop) => break stop,
+            Ok(()) if held.len() == before => break Stop::AtTheEnd,
+            Ok(()) => {}
+        }
+    };
+    (input.len() - held.len(), stop)
 }
 
 fn fault_of(input: &str) -> Option<Fault> {
-    match feed(input) {
-        (0, Then::Fault(fault)) => Some(fault),
+    match read(input) {
+        (0, Stop::InHead(fault)) => Some(fault),
         _ => None,
     }
 }
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// The tap follows each message to its last byte, and so finds the head after it.
+/// Each message is followed to its last byte, and so the head after it is found.
 #[test]
 fn follows_every_framing() {
     for message in [
@@ -37,9 +63,9 @@ fn follows_every_framing() {
          5;a=\"b\"\r\nGET /\r\n00A\r\n0123456789\r\n0;last\r\nX-Sum: 1\r\nX-Other:\r\n\r\n",
     ] {
         let pipelined = format!("{message}{GET}");
-        assert_eq!(feed(&pipelined), (pipelined.len(), Then::Nothing), "{message:?}");
+        assert_eq!(read(&pipelined), (pipelined.len(), Stop::AtTheEnd), "{message:?}");
         let followed = format!("{message}BAD(METHOD / HTTP/1.1\r\n\r\n");
-        assert_eq!(feed(&followed), (message.len(), Then::Fault(Fault::Method)), "{message:?}");
+        assert_eq!(read(&followed), (message.len(), Stop::InHead(Fault::Method)), "{message:?}");
     }
 }
 
@@ -147,13 +173,13 @@ fn refuses_ambiguous_framing() {
     assert_eq!(fault_of(old), Some(Fault::CodingInOldVersion));
 }
 
-/// A malformed body passes up to the byte that cannot stand there, and nothing after it.
+/// A malformed body is read up to the byte that cannot stand there, its trailers as a whole.
 #[test]
 fn stops_a_malformed_body_at_the_byte() {
     let long = ["1;", &"x".repeat(257)].concat();
     let trailers = ["0\r\n", &"X: y\r\n".repeat(9)].concat();
     let trailer = ["0\r\nX: ", &"y".repeat(1100)].concat();
-    for (body, passes, fault) in [
+    for (body, sound, fault) in [
         ("\r\n", 0, Fault::ChunkSize),
         (" 1\r\n", 0, Fault::ChunkSize),
         ("g\r\n", 0, Fault::ChunkSize),
@@ -172,23 +198,23 @@ fn stops_a_malformed_body_at_the_byte() {
         ("1\r\na\n", 4, Fault::ChunkEnd),
         ("1\r\na\rb", 5, Fault::ChunkEnd),
         ("0\r\n\n", 3, Fault::Trailer),
-        ("0\r\n\r\r", 4, Fault::Trailer),
+        ("0\r\n\r\r", 3, Fault::Trailer),
         ("0\r\n X: y\r\n", 3, Fault::Trailer),
         ("0\r\n: y\r\n", 3, Fault::Trailer),
-        ("0\r\nX : y\r\n", 4, Fault::Trailer),
-        ("0\r\nX: y\n", 7, Fault::Trailer),
-        ("0\r\nX: \0", 6, Fault::Trailer),
-        ("0\r\nX\r\n", 4, Fault::Trailer),
-        ("0\r\nX: y\r\n z\r\n", 9, Fault::Trailer),
-        ("0\r\nContent-Length: 1\r\n", 17, Fault::Trailer),
-        ("0\r\ntransfer_encoding: chunked\r\n", 20, Fault::Trailer),
-        ("0\r\nHOST: b\r\n", 7, Fault::Trailer),
-        (&trailers, 3 + 8 * 6, Fault::TrailersTooLarge),
-        (&trailer, 3 + 1022, Fault::TrailersTooLarge),
+        ("0\r\nX : y\r\n", 3, Fault::Trailer),
+        ("0\r\nX: y\n", 3, Fault::Trailer),
+        ("0\r\nX: \0", 3, Fault::Trailer),
+        ("0\r\nX\r\n", 3, Fault::Trailer),
+        ("0\r\nX: y\r\n z\r\n", 3, Fault::Trailer),
+        ("0\r\nContent-Length: 1\r\n", 3, Fault::Trailer),
+        ("0\r\ntransfer_encoding: chunked\r\n", 3, Fault::Trailer),
+        ("0\r\nHOST: b\r\n", 3, Fault::Trailer),
+        (&trailers, 3, Fault::TrailersTooLarge),
+        (&trailer, 3, Fault::TrailersTooLarge),
     ] {
         let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-        let (pass, then) = feed(&format!("{head}{body}"));
-        assert_eq!((pass - head.len(), then), (passes, Then::BodyFault(fault)), "{body:?}");
+        let (taken, stop) = read(&format!("{head}{body}"));
+        assert_eq!((taken - head.len(), stop), (sound, Stop::InBody(fault)), "{body:?}");
     }
 }
 
@@ -206,70 +232,94 @@ fn bounds_the_head() {
     assert_eq!(fault_of(&fields(9)), Some(Fault::TooManyFields));
 
     let sized = |n: usize| format!("GET / HTTP/1.0\r\nX:{}\r\n\r\n", "y".repeat(n - 22));
-    assert_eq!(feed(&sized(1024)), (1024, Then::Nothing));
+    assert_eq!(read(&sized(1024)), (1024, Stop::AtTheEnd));
     assert_eq!(fault_of(&sized(1025)), Some(Fault::HeadTooLarge));
     assert_eq!(fault_of(&sized(1025)[..1024]), Some(Fault::HeadTooLarge));
     assert_eq!(fault_of(&sized(1025)[..1023]), None);
 }
 
-/// An incomplete head is held, and released in front of the rest when it turns out good.
+/// Whether a client is in the middle of a head decides how long it may take: an empty line is not yet a head, and what
+/// follows a body is one.
 #[test]
-fn holds_an_incomplete_head() {
-    let mut tap = HeadTap::new(LIMITS);
-    assert_eq!(tap.phase(), Phase::Idle);
-    assert_eq!(tap.feed(b"\r\n"), Fed { released: vec![], pass: 0, then: Then::Held });
-    assert_eq!(tap.phase(), Phase::Idle);
-    assert_eq!(tap.feed(b"GET / HTTP/1.0\r\n"), Fed { released: vec![], pass: 0, then: Then::Held });
-    assert_eq!(tap.phase(), Phase::Head);
-    assert_eq!(tap.feed(b""), Fed { released: vec![], pass: 0, then: Then::Held });
-    let fed = tap.feed(b"Content-Length: 3\r\n\r\nab");
-    assert_eq!(fed, Fed { released: b"\r\nGET / HTTP/1.0\r\n".to_vec(), pass: 23, then: Then::Nothing });
-    assert_eq!(tap.phase(), Phase::Body);
-    assert_eq!(tap.feed(b"cGET"), Fed { released: vec![], pass: 1, then: Then::Held });
-    assert_eq!(tap.phase(), Phase::Head);
-    assert_eq!(tap.take_head(), Some(HeadFacts { head_bytes: 39, fault: None, field_order: None }));
-    assert_eq!(tap.take_head(), None);
+fn knows_where_a_head_begins() {
+    let (mut reader, mut held) = (RequestReader::new(LIMITS), BytesMut::new());
+    assert!(!reader.is_in_head(&held));
+    held.extend_from_slice(b"\r\n");
+    assert!(!reader.is_in_head(&held));
+    held.extend_from_slice(b"POST / HTTP/1.0\r\n");
+    assert_eq!(reader.head(&mut held, &mut parts()), Ok(None));
+    assert!(reader.is_in_head(&held));
+    held.extend_from_slice(b"Content-Length: 3\r\n\r\nab");
+    let head = Head { body: Some(3), ..Head::default() };
+    assert_eq!(reader.head(&mut held, &mut parts()), Ok(Some(head)));
+    assert!(!reader.is_in_head(&held) && !reader.has_ended());
+    held.extend_from_slice(b"cGET");
+    assert_eq!(reader.body(&mut held).unwrap().unwrap().into_data().unwrap(), "abc");
+    assert!(reader.is_in_head(&held) && reader.has_ended());
 }
 
-/// Asked to, the tap tells requests apart by the order of their fields, whatever stands in them, also when they come
+/// A head is taken apart into what `http` knows, each value without the white space around it, repeated fields in order.
+#[test]
+fn takes_a_head_apart() {
+    let input =
+        "\r\nPATCH http://a/b?c HTTP/1.1\r\nhost:a\r\nX-Two: \t1 \r\nempty:\r\nx-two: 2, 3\r\n\r\nrest";
+    let (mut reader, mut held, mut parts) = (RequestReader::new(LIMITS), BytesMut::from(input), parts());
+    assert!(reader.head(&mut held, &mut parts).unwrap().is_some());
+    assert_eq!(held, "rest");
+    assert_eq!((parts.method.as_str(), parts.uri.to_string().as_str()), ("PATCH", "http://a/b?c"));
+    assert_eq!(parts.version, http::Version::HTTP_11);
+    let fields: Vec<_> = parts.headers.iter().map(|(n, v)| (n.as_str(), v.to_str().unwrap())).collect();
+    assert_eq!(fields, [("host", "a"), ("x-two", "1"), ("x-two", "2, 3"), ("empty", "")]);
+}
+
+/// RFC 9112 §9.3, RFC 9110 §10.1.1 and §10.1.4: what a head asks of the connection, in either version.
+#[test]
+fn hears_what_a_head_asks_for() {
+    let head = |version: &str, fields: &str| {
+        let input = format!("GET / HTTP/{version}\r\nHost: a\r\n{fields}\r\n");
+        RequestReader::new(LIMITS).head(&mut BytesMut::from(&input[..]), &mut parts()).unwrap().unwrap()
+    };
+    for (version, fields, keeps_alive) in [
+        ("1.1", "", true),
+        ("1.1", "Connection: x, Close\r\n", false),
+        ("1.1", "Connection: close\r\nConnection: keep-alive\r\n", false),
+        ("1.0", "", false),
+        ("1.0", "Connection: Keep-Alive\r\n", true),
+        ("1.0", "Connection: keep-alive, close\r\n", false),
+    ] {
+        assert_eq!(head(version, fields).keeps_alive, keeps_alive, "{version} {fields:?}");
+    }
+    let waits = "Expect: 100-Continue\r\n";
+    assert!(head("1.1", waits).expects_continue && !head("1.0", waits).expects_continue);
+    assert!(head("1.1", "TE: deflate;q=0.5, Trailers\r\n").takes_trailers);
+    assert!(!head("1.1", "TE: gzip\r\n").takes_trailers);
+}
+
+/// Asked to, the reader tells requests apart by the order of their fields, whatever stands in them, also when they come
 /// in pieces and one after the other on a connection.
 #[test]
 fn keeps_the_field_order() {
-    let head = |fields: &str| format!("POST / HTTP/1.1\r\n{fields}Content-Length: 2\r\n\r\nhi");
     let (one, same) = ("Host: a\r\nAccept: b\r\n", "host:c.example\r\nACCEPT:\r\n");
-    let mut tap = HeadTap::new(LIMITS).keeping_field_order();
+    let (mut reader, mut held) = (RequestReader::new(LIMITS).keeping_field_order(), BytesMut::new());
+    let mut orders = Vec::new();
     for fields in [one, "Accept: b\r\nHost: a\r\n", same] {
-        for byte in head(fields).as_bytes() {
-            tap.feed(&[*byte]);
+        for byte in format!("GET / HTTP/1.1\r\n{fields}\r\n").as_bytes() {
+            held.extend_from_slice(&[*byte]);
+            orders.extend(reader.head(&mut held, &mut parts()).unwrap());
         }
     }
-    tap.feed(head(same).as_bytes());
-    let mut orders = std::iter::from_fn(|| tap.take_head()).map(|facts| facts.field_order.unwrap());
-    let [first, other, second, third] = std::array::from_fn(|_| orders.next().unwrap());
-    assert_eq!((second, third), (first, first));
-    assert_ne!(other, first);
+    let orders: Vec<_> = orders.iter().map(|head| head.field_order.unwrap()).collect();
+    assert_eq!(orders.len(), 3);
+    assert_eq!(orders[2], orders[0]);
+    assert_ne!(orders[1], orders[0]);
 }
 
-/// After a fault nothing passes, ever, not even a good request.
+/// After a fault nothing is read, not even a good request behind it.
 #[test]
 fn stays_shut_after_a_fault() {
-    let mut tap = HeadTap::new(LIMITS);
-    let refused = Fed { released: vec![], pass: 0, then: Then::Fault(Fault::HostMissing) };
-    assert_eq!(tap.feed(b"GET / HTTP/1.1\r\n\r\n"), refused);
-    assert_eq!(tap.feed(GET.as_bytes()), refused);
-    assert!(tap.make_opaque().is_empty());
-    assert_eq!(tap.feed(GET.as_bytes()), refused);
-    let facts = HeadFacts { head_bytes: 16, fault: Some(Fault::HostMissing), field_order: None };
-    assert_eq!(tap.take_head(), Some(facts));
-    assert_eq!(tap.take_head(), None);
-}
-
-/// After an upgrade the bytes are another protocol's and pass unseen, those that were held first.
-#[test]
-fn passes_everything_once_opaque() {
-    let mut tap = HeadTap::new(LIMITS);
-    tap.feed(b"GET");
-    assert_eq!(tap.make_opaque(), b"GET");
-    assert_eq!(tap.phase(), Phase::Opaque);
-    assert_eq!(tap.feed(b"\0\x01\n"), Fed { released: vec![], pass: 3, then: Then::Nothing });
+    let (mut reader, mut held) = (RequestReader::new(LIMITS), BytesMut::from("GET / HTTP/1.1\r\n\r\n"));
+    for _ in 0..3 {
+        assert_eq!(reader.head(&mut held, &mut parts()), Err(Fault::HostMissing));
+        held.extend_from_slice(GET.as_bytes());
+    }
 }

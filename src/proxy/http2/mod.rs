@@ -19,7 +19,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::client_io::Head;
+use super::client_body::ClientBody;
+use super::client_side::Arrived;
 use super::client_stream::ClientStream;
 use super::connection::{Conn, guarded};
 use super::head::HeadLimits;
@@ -96,17 +97,18 @@ async fn answer(
     mut request: Request<Incoming>,
     limits: HeadLimits,
 ) -> Response<ResponseBody> {
-    let head = match head::check(&request, limits) {
-        Ok(()) => Head::Passed,
+    let arrived = match head::check(&request, limits) {
+        Ok(()) => Arrived::Whole,
         Err(fault) => {
             conn.shared.metrics.protocol_fault(fault.name());
-            Head::Refused(fault)
+            Arrived::Refused(fault)
         }
     };
     head::join_cookies(request.headers_mut());
     let now = conn.shared.clock.now();
-    let (conn, stream) = conn.stream(streams, head, limits, now);
-    let Ok(response) = guarded(conn, request).await;
+    let (conn, stream) = conn.stream(streams, now);
+    let (mut parts, body) = request.into_parts();
+    let response = guarded(conn, arrived, &mut parts, ClientBody::Http2(body)).await;
     // From here on it is the client's turn.
     stream.offer(stream.now());
     response

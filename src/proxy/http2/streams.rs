@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use crate::clock::Clock;
 use crate::metrics::Timeout;
 use crate::policy::Timeouts;
-use crate::proxy::client_io::ClientSide;
+use crate::proxy::client_side::ClientSide;
 use crate::time::Moment;
 
 /// No time at all.

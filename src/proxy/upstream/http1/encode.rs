@@ -3,27 +3,13 @@
 //! The head is written straight from the request's own map. What frames the body is written by weir alone, from what
 //! it knows of the body: no field of the request can say otherwise.
 
-use std::io::Write as _;
-
-use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use http::request;
 use http::uri::PathAndQuery;
 use http_body::SizeHint;
 
-/// How the rest of a request's body is framed.
-#[derive(Debug)]
-pub(super) enum BodyWriter {
-    /// So many bytes are still to come.
-    Length(u64),
-    /// With those trailers that the head announced, if they come.
-    Chunked { announced: Vec<HeaderName> },
-}
-
-/// The body is not of the length that was announced for it.
-#[derive(Debug, thiserror::Error)]
-#[error("the body is not as long as its Content-Length said")]
-pub(super) struct WrongLength;
+use crate::proxy::message::body_writer::BodyWriter;
+use crate::proxy::message::fields::{write_field, write_length};
 
 /// Appends the head of `request`, with the fields `added`, to `wire`. `body`: the length of its body, if one is to be
 /// sent.
@@ -69,96 +55,11 @@ pub(super) fn encode_head(
         }
         (Some(_), None) => {
             wire.extend_from_slice(b"transfer-encoding: chunked\r\n");
-            Some(BodyWriter::Chunked { announced: announced(&request.headers) })
+            Some(BodyWriter::chunked(&request.headers))
         }
     };
     wire.extend_from_slice(b"\r\n");
     writer
-}
-
-impl BodyWriter {
-    /// Appends what goes before `data` to `wire` and returns what goes behind it. `last`: the body ends here.
-    pub(super) fn frame(
-        &mut self,
-        data: &Bytes,
-        last: bool,
-        wire: &mut Vec<u8>,
-    ) -> Result<&'static [u8], WrongLength> {
-        match self {
-            BodyWriter::Length(left) => {
-                *left = left.checked_sub(data.len() as u64).ok_or(WrongLength)?;
-                if last && *left > 0 { Err(WrongLength) } else { Ok(b"") }
-            }
-            // A chunk without data would be the last.
-            BodyWriter::Chunked { .. } if data.is_empty() => Ok(if last { b"0\r\n\r\n" } else { b"" }),
-            BodyWriter::Chunked { .. } => {
-                // Writing to a Vec cannot fail.
-                let _ = write!(wire, "{:x}\r\n", data.len());
-                Ok(if last { b"\r\n0\r\n\r\n" } else { b"\r\n" })
-            }
-        }
-    }
-
-    /// Appends the end of a body whose last frame did not say that it was.
-    pub(super) fn end(
-        &mut self,
-        trailers: Option<&HeaderMap>,
-        wire: &mut Vec<u8>,
-    ) -> Result<(), WrongLength> {
-        match self {
-            BodyWriter::Length(0) => Ok(()),
-            BodyWriter::Length(_) => Err(WrongLength),
-            BodyWriter::Chunked { announced } => {
-                wire.extend_from_slice(b"0\r\n");
-                for (name, value) in trailers.into_iter().flatten() {
-                    if announced.contains(name) && may_trail(name) {
-                        write_field(name, value, wire);
-                    }
-                }
-                wire.extend_from_slice(b"\r\n");
-                Ok(())
-            }
-        }
-    }
-}
-
-fn write_field(name: &HeaderName, value: &HeaderValue, wire: &mut Vec<u8>) {
-    let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
-    wire.reserve(name.len() + value.len() + 4);
-    wire.extend_from_slice(name);
-    wire.extend_from_slice(b": ");
-    wire.extend_from_slice(value);
-    wire.extend_from_slice(b"\r\n");
-}
-
-fn write_length(length: u64, wire: &mut Vec<u8>) {
-    // Writing to a Vec cannot fail.
-    let _ = write!(wire, "content-length: {length}\r\n");
-}
-
-/// The fields that `Trailer` names.
-fn announced(headers: &HeaderMap) -> Vec<HeaderName> {
-    let lists = headers.get_all(header::TRAILER).iter().filter_map(|list| list.to_str().ok());
-    lists.flat_map(|list| list.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
-}
-
-/// RFC 9110 §6.5.1: not what frames, routes, authenticates or describes the content.
-fn may_trail(name: &HeaderName) -> bool {
-    !matches!(
-        *name,
-        header::AUTHORIZATION
-            | header::CACHE_CONTROL
-            | header::CONTENT_ENCODING
-            | header::CONTENT_LENGTH
-            | header::CONTENT_RANGE
-            | header::CONTENT_TYPE
-            | header::HOST
-            | header::MAX_FORWARDS
-            | header::SET_COOKIE
-            | header::TE
-            | header::TRAILER
-            | header::TRANSFER_ENCODING
-    )
 }
 
 #[cfg(test)]
@@ -210,33 +111,6 @@ mod tests {
         assert_eq!(encoded(&bare, None), "POST / HTTP/1.1\r\n\r\n");
         let named = encoded(&bare, Some(SizeHint::with_exact(5)));
         assert_eq!(named, "POST / HTTP/1.1\r\ncontent-length: 5\r\n\r\n");
-    }
-
-    /// Promise: RFC 9112 §6.2: never more bytes than were announced, nor fewer: the next request would begin elsewhere.
-    #[test]
-    fn a_length_is_kept() {
-        let (mut wire, data) = (Vec::new(), Bytes::from("hello"));
-        assert!(BodyWriter::Length(5).frame(&data, true, &mut wire).is_ok());
-        assert!(BodyWriter::Length(4).frame(&data, true, &mut wire).is_err());
-        assert!(BodyWriter::Length(6).frame(&data, true, &mut wire).is_err());
-        assert!(BodyWriter::Length(6).frame(&data, false, &mut wire).is_ok());
-        assert!(BodyWriter::Length(1).end(None, &mut wire).is_err());
-        assert!(BodyWriter::Length(0).end(None, &mut wire).is_ok());
-        assert!(wire.is_empty());
-    }
-
-    /// Promise: RFC 9112 §7.1: each piece is a chunk, an empty one is none, and the last chunk comes once.
-    #[test]
-    fn chunks() {
-        let mut writer = BodyWriter::Chunked { announced: vec![] };
-        let mut sent = Vec::new();
-        for (data, last) in [("hello", false), ("", false), ("0123456789abcdef", true)] {
-            let tail = writer.frame(&Bytes::from(data), last, &mut sent).unwrap();
-            sent.extend_from_slice(data.as_bytes());
-            sent.extend_from_slice(tail);
-        }
-        assert_eq!(sent, b"5\r\nhello\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n");
-        assert_eq!(writer.frame(&Bytes::new(), true, &mut sent).unwrap(), b"0\r\n\r\n");
     }
 
     /// Promise: RFC 9110 §6.5: only trailers that were announced, and none that frames or routes a message.

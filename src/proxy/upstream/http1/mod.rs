@@ -7,8 +7,7 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | [`encode`] | the head and the frames of a request, written |
-//! | [`outgoing`] | what of them the socket has not taken yet |
+//! | [`encode`] | the head of a request, written; its body is `message`'s |
 //! | [`head`], [`fields`] | the head of a response, found and taken apart |
 //! | [`framing`], [`chunked`] | where its body ends, and reading up to there |
 //! | [`fault`] | why a response cannot be used |
@@ -22,7 +21,6 @@ pub mod fault;
 mod fields;
 pub mod framing;
 pub mod head;
-mod outgoing;
 #[cfg(test)]
 mod tests;
 
@@ -36,11 +34,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, request, resp
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
-use encode::{BodyWriter, encode_head};
+use crate::proxy::message::body_writer::BodyWriter;
+use crate::proxy::message::outgoing::Outgoing;
+
+use encode::encode_head;
 use fault::Http1Error;
 use framing::BodyReader;
 use head::HeadReader;
-use outgoing::Outgoing;
 
 /// What one read asks for: doubled by every read that gets all of it, as hyper does for large bodies.
 const READ_SIZE_MIN: usize = 8 * 1024;
@@ -155,9 +155,7 @@ where
             self.input = BytesMut::new();
             self.read_size = READ_SIZE_MIN;
         }
-        if self.outgoing.wire.capacity() > IDLE_BUFFER_MAX && self.outgoing.is_empty() {
-            self.outgoing = Outgoing::default();
-        }
+        self.outgoing.shrink(IDLE_BUFFER_MAX);
         matches!(self.reading, Reading::Idle)
             && self.keeps_alive
             && self.upload.is_none()

@@ -1,4 +1,4 @@
-//! What of a request waits to be taken by the socket: its head, and a piece of its body in one write.
+//! What of a message waits to be taken by the socket: its head, and a piece of its body in one write.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,27 +9,32 @@ use tokio::io::AsyncWrite;
 
 /// Three pieces that follow each other; the body's is not copied.
 #[derive(Debug, Default)]
-pub(super) struct Outgoing {
-    /// The head, or what frames `data`. Kept from request to request.
-    pub(super) wire: Vec<u8>,
+pub struct Outgoing {
+    /// The head, or what frames `data`. Kept from message to message.
+    pub wire: Vec<u8>,
     /// How much of `wire` is taken.
     taken: usize,
-    pub(super) data: Bytes,
-    pub(super) tail: &'static [u8],
+    pub data: Bytes,
+    pub tail: &'static [u8],
 }
 
 impl Outgoing {
-    pub(super) fn is_empty(&self) -> bool {
-        self.wire.len() == self.taken && self.data.is_empty() && self.tail.is_empty()
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes that wait.
+    pub fn len(&self) -> usize {
+        self.wire.len() - self.taken + self.data.len() + self.tail.len()
     }
 
     /// Whether another piece of the body may be put behind what waits.
-    pub(super) fn has_room(&self) -> bool {
+    pub fn has_room(&self) -> bool {
         self.data.is_empty() && self.tail.is_empty()
     }
 
     /// Ready when the socket has taken everything.
-    pub(super) fn poll_write<S: AsyncWrite + Unpin>(
+    pub fn poll_write<S: AsyncWrite + Unpin>(
         &mut self,
         socket: &mut S,
         cx: &mut Context<'_>,
@@ -52,11 +57,18 @@ impl Outgoing {
         Poll::Ready(Ok(()))
     }
 
-    pub(super) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.wire.clear();
         self.taken = 0;
         self.data = Bytes::new();
         self.tail = b"";
+    }
+
+    /// Gives up a buffer that is larger than this, where nothing waits in it.
+    pub fn shrink(&mut self, bytes_max: usize) {
+        if self.wire.capacity() > bytes_max && self.is_empty() {
+            *self = Outgoing::default();
+        }
     }
 
     fn advance(&mut self, taken: usize) {
