@@ -1,6 +1,6 @@
 //! Interim responses (1xx, RFC 9110 §15.2).
 //!
-//! `100` releases the body that waits for it: the app decides, and hyper tells the client when the body is first
+//! `100` releases the body that waits for it: the app decides, and the client is told when the body is first
 //! asked for. An app that says nothing within [`CONTINUE_MAX`] gets the body all the same, as RFC 9110 §10.1.1
 //! advises clients. Every other 1xx but `101` is passed on to HTTP/1.1 clients.
 

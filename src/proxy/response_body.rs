@@ -215,7 +215,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self {
             ResponseBody::Own { bytes, .. } => bytes.as_ref().is_none_or(Bytes::is_empty),
-            // hyper keeps the head's length only where it believes in a body of that length.
+            // HTTP/2: hyper keeps the head's length only where it believes in a body of that length.
             ResponseBody::App(app) => app.announced.is_none() && app.is_end_stream(),
             ResponseBody::Switched(_) => true,
         }

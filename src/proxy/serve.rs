@@ -285,7 +285,7 @@ fn record_refused_head(exchange: &mut Exchange) {
 }
 
 /// The target in origin-form, as it came. An absolute-form's authority takes the place of Host
-/// (RFC 9112 §3.2.2); the head tap has seen to it that the two agree.
+/// (RFC 9112 §3.2.2); whoever read the head has seen to it that the two agree.
 fn authority_into_host(parts: &mut request::Parts) -> Result<Uri, Notice> {
     let uri = std::mem::take(&mut parts.uri);
     let Some(authority) = uri.authority() else { return Ok(uri) };

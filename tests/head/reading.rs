@@ -1,6 +1,6 @@
 //! A whole stream of requests, read by weir.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::{HeaderMap, Request};
 use weir::proxy::head::{Fault, FieldOrder, HeadLimits, RequestReader};
 
@@ -70,7 +70,7 @@ fn read(
         } else {
             let piece = reader.body(held).map_err(|fault| (true, fault))?;
             match (piece.map(http_body::Frame::into_data), requests.last_mut()) {
-                (Some(Ok(data)), Some(request)) => request.body.extend_from_slice(&Bytes::from(data)),
+                (Some(Ok(data)), Some(request)) => request.body.extend_from_slice(&data),
                 (Some(Err(frame)), Some(request)) => {
                     request.trailers = frame.into_trailers().map_or(0, |trailers: HeaderMap| trailers.len());
                 }

@@ -11,7 +11,9 @@ const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 #[test]
 fn running_out_of_files_is_survived() {
     let origin = RawOrigin::scripted(echo);
-    let weir = Launch::new(&Config::to(&origin).workers(1)).files_max(64).start();
+    // More connections than there are files for: by default no more are let in than half of those allow.
+    let config = Config::to(&origin).workers(1).section("[connections]\nmax = 1000");
+    let weir = Launch::new(&config).files_max(64).start();
     let mut early = weir.connect();
     assert_eq!(early.exchange(GET).status(), 200);
     // The kernel completes these connects whether or not weir can accept them.
@@ -39,7 +41,8 @@ fn ten_thousand_idle_connections_are_held() {
         return;
     }
     let origin = RawOrigin::scripted(echo);
-    let weir = Launch::new(&Config::to(&origin)).files_max(10_500).start();
+    let config = Config::to(&origin).section("[connections]\nmax = 10400");
+    let weir = Launch::new(&config).files_max(10_500).start();
     let before = weir.peak_memory_kib();
     // From several addresses, for a source port each.
     let idle: Vec<RawClient> = (0..IDLE)

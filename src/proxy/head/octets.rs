@@ -1,4 +1,4 @@
-//! Which octets may stand where in a head. Nothing here is wider than what hyper and `http::Uri` accept.
+//! Which octets may stand where in a head. Nothing here is wider than what the types of `http` accept.
 
 /// RFC 9110 §5.6.2 `tchar`: methods and field names.
 pub(super) const fn is_token(b: u8) -> bool {
@@ -83,9 +83,9 @@ const QUERY: [bool; 256] = {
 mod tests {
     use super::*;
 
-    /// What the tap passes, hyper must accept: both read a target through `http::Uri`.
+    /// What a scan passes, `http::Uri` must accept.
     #[test]
-    fn passes_no_target_that_hyper_refuses() {
+    fn passes_no_target_that_http_refuses() {
         for b in 0..=255_u8 {
             for target in [vec![b'/', b], vec![b'/', b'?', b]] {
                 if is_path_and_query(&target) {
@@ -96,9 +96,9 @@ mod tests {
         }
     }
 
-    /// What the tap passes, hyper must accept: both read names and values through `http`.
+    /// What a scan passes, the names and values of `http` must accept.
     #[test]
-    fn passes_no_field_that_hyper_refuses() {
+    fn passes_no_field_that_http_refuses() {
         for b in 0..=255_u8 {
             assert!(!is_token(b) || http::HeaderName::from_bytes(&[b]).is_ok(), "{b:#04x}");
             assert!(!is_token(b) || http::Method::from_bytes(&[b]).is_ok(), "{b:#04x}");

@@ -57,7 +57,7 @@ enum Stage {
     Fields,
 }
 
-/// hyper keeps the two largest values for itself.
+/// hyper, which reads HTTP/2, keeps the two largest values for itself: one bound for both.
 const CONTENT_LENGTH_MAX: u64 = u64::MAX - 2;
 
 /// What `http::HeaderName` can hold.

@@ -28,7 +28,7 @@ const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
-/// The fields of a refusal, those that hyper and CORS add included: more than `http` makes room for by itself.
+/// The fields of a refusal, those that CORS adds included: more than `http` makes room for by itself.
 const FIELDS_EXPECTED: usize = 12;
 
 /// What weir has to say itself.
