@@ -64,9 +64,10 @@ fn the_units_agree_with_the_configuration_beside_them() {
 fn the_image_agrees_with_its_configuration() {
     let policy = load("deploy/docker/weir.toml");
     let listener = policy.listen.proxy.first().expect("it listens");
-    assert!(listener.address.ip().is_unspecified());
+    let address = listener.address.ip().expect("it listens on a port");
+    assert!(address.ip().is_unspecified());
     let exposed = DOCKERFILE.lines().find_map(|line| line.strip_prefix("EXPOSE "));
-    assert_eq!(exposed, Some(listener.address.port().to_string().as_str()));
+    assert_eq!(exposed, Some(address.port().to_string().as_str()));
     assert!(policy.shutdown.drain_delay + policy.shutdown.drain_timeout < Duration::from_secs(10));
 }
 

@@ -22,7 +22,7 @@ use crate::config::{self, Loaded};
 use crate::logs;
 use crate::logs::access::AccessLog;
 use crate::metrics::Metrics;
-use crate::proxy::listener::Inherited;
+use crate::proxy::listener::{Inherited, ListeningSocket};
 use crate::proxy::{Options, Proxy};
 
 /// How often refusals that are too old are looked for.
@@ -105,15 +105,15 @@ fn start(file: &Path, loaded: Loaded, runtime: &Runtime, signals: Signals) -> an
 
 /// One line that says where everything is, for people and for whoever started us on port 0.
 fn announce(proxy: &Proxy, admin: Option<&TcpListener>) {
-    let addresses: Vec<String> = proxy.addresses().iter().map(SocketAddr::to_string).collect();
+    let addresses: Vec<String> = proxy.addresses().iter().map(ToString::to_string).collect();
     let admin = admin.and_then(|socket| socket.local_addr().ok()).map(|address| address.to_string());
     tracing::info!(proxy = addresses.join(","), admin = admin.unwrap_or_default(), "listening");
 }
 
 fn bind_admin(address: SocketAddr, inherited: &mut Inherited) -> anyhow::Result<TcpListener> {
-    let socket = match inherited.take(address) {
-        Some(socket) => socket,
-        None => TcpListener::bind(address).with_context(|| format!("cannot listen on {address} (admin)"))?,
+    let socket = match inherited.take(&address.into()) {
+        Some(ListeningSocket::Tcp(socket)) => socket,
+        _ => TcpListener::bind(address).with_context(|| format!("cannot listen on {address} (admin)"))?,
     };
     socket.set_nonblocking(true)?;
     Ok(socket)

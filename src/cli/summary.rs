@@ -78,6 +78,9 @@ fn listeners(policy: &Policy) -> Vec<Line> {
 }
 
 fn trust(listener: &Listener) -> String {
+    if listener.proxy_protocol.is_some() {
+        return format!("only from {}, who say for whom", joined(&listener.trust.proxies));
+    }
     if listener.trust.proxies.is_empty() {
         return "nobody's forwarding header is believed".to_owned();
     }

@@ -1,6 +1,7 @@
 //! `[listen]`: where weir listens, plain or by TLS, and whose forwarding header it believes.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use http::HeaderName;
 use ipnet::IpNet;
@@ -9,7 +10,7 @@ use super::diagnostic::Diagnostic;
 use super::place::{At, Place};
 use super::reader::{Item, Table, TableKind};
 use super::tls;
-use crate::policy::ForwardedHeader;
+use crate::policy::{ForwardedHeader, ListenAddress, ProxyProtocol};
 
 pub const LISTEN: TableKind = TableKind {
     title: "[listen]",
@@ -18,7 +19,16 @@ pub const LISTEN: TableKind = TableKind {
 
 pub const LISTENER: TableKind = TableKind {
     title: "a listener",
-    keys: &["address", "tls", "proxy_protocol", "trusted_proxies", "forwarded_header", "client_certificates"],
+    keys: &[
+        "address",
+        "mode",
+        "v6only",
+        "tls",
+        "proxy_protocol",
+        "trusted_proxies",
+        "forwarded_header",
+        "client_certificates",
+    ],
 };
 
 /// `[listen]` as written.
@@ -34,9 +44,10 @@ pub struct Listen {
 /// One item of `proxy` or `proxy_tls`.
 #[derive(Clone, Debug)]
 pub struct Listener {
-    pub address: At<SocketAddr>,
+    pub address: At<ListenAddress>,
     /// Where TLS was asked for; `None`: plain.
     pub tls: Option<Place>,
+    pub proxy_protocol: Option<At<ProxyProtocol>>,
     pub trust: Trust,
     /// Instead of those of `[tls]`.
     pub client_certificates: Option<At<OwnClientCertificates>>,
@@ -82,23 +93,25 @@ fn listeners(item: Item<'_>, secure: bool) -> Option<Vec<Listener>> {
 
 fn listener(item: Item<'_>, secure: bool) -> Option<Listener> {
     if !item.is_table() {
-        let address = item.at(item.socket_address()?);
+        let address = item.at(address(item)?);
         let tls = secure.then_some(address.place);
-        return Some(Listener { address, tls, trust: Trust::default(), client_certificates: None });
+        let trust = Trust::default();
+        return Some(Listener { address, tls, proxy_protocol: None, trust, client_certificates: None });
     }
     let table = item.table(&LISTENER)?;
     let address = table.require("address", "an address and port such as \"127.0.0.1:8080\"", |item| {
-        item.socket_address().map(|a| item.at(a))
+        address(item).map(|a| item.at(a))
     });
+    let address = address.map(|address| shaped(address, &table));
     let tls = table.read("tls", |item| item.boolean().map(|tls| item.at(tls)));
     if let Some(plain) = tls.as_ref().filter(|tls| secure && !tls.value) {
         problem_of_plain(&table, plain.place);
     }
-    refuse_proxy_protocol(&table);
+    let proxy_protocol = table.read("proxy_protocol", proxy_protocol);
     let client_certificates = table.read("client_certificates", client_certificates);
     let (address, trust) = (address?, trust(&table));
     let tls = if secure { Some(address.place) } else { tls.filter(|tls| tls.value).map(|tls| tls.place) };
-    Some(Listener { address, tls, trust, client_certificates })
+    Some(Listener { address, tls, proxy_protocol, trust, client_certificates })
 }
 
 /// A table, or `false`.
@@ -115,12 +128,63 @@ fn client_certificates(item: Item<'_>) -> Option<At<OwnClientCertificates>> {
     tls::client_certificates(item).map(|own| item.at(Some(own)))
 }
 
-fn refuse_proxy_protocol(table: &Table<'_>) {
-    if let Some(item) = table.item("proxy_protocol")
-        && item.boolean() == Some(true)
+/// `true`, a version, or `false`, which is nothing.
+fn proxy_protocol(item: Item<'_>) -> Option<At<ProxyProtocol>> {
+    let versions = if item.is_text() {
+        item.word(&[("v1", ProxyProtocol::V1), ("v2", ProxyProtocol::V2)])?
+    } else {
+        item.boolean()?.then_some(ProxyProtocol::Either)?
+    };
+    Some(item.at(versions))
+}
+
+/// What the kernel takes for a path, less what a new socket is called until it takes the place of an old one.
+const SOCKET_PATH_MAX: usize = 92;
+
+/// An IP address with a port, or `unix:` and a path.
+fn address(item: Item<'_>) -> Option<ListenAddress> {
+    const EXPECTED: &str = "an address and port such as \"127.0.0.1:8080\" or \"[::]:8080\", or a Unix socket such as \
+                            \"unix:/run/weir/weir.sock\"";
+    item.parse(EXPECTED, |text| match text.strip_prefix("unix:") {
+        Some(path) => {
+            let is_path = path.starts_with('/') && !path.ends_with('/') && path.len() <= SOCKET_PATH_MAX;
+            is_path.then(|| ListenAddress::Unix { path: PathBuf::from(path), mode: MODE })
+        }
+        None => text.parse::<SocketAddr>().ok().map(ListenAddress::from),
+    })
+}
+
+/// The socket's owner and its group.
+const MODE: u32 = 0o660;
+
+/// The address with what its table says of it.
+fn shaped(mut address: At<ListenAddress>, table: &Table<'_>) -> At<ListenAddress> {
+    const BITS: &str = "permission bits in octal such as \"0660\"";
+    let bits = |item: Item<'_>| {
+        item.parse(BITS, |text| {
+            let octal = text.len() <= 4 && text.bytes().all(|b| (b'0'..=b'7').contains(&b));
+            u32::from_str_radix(text, 8).ok().filter(|bits| octal && *bits <= 0o777)
+        })
+    };
+    let (bits, only) = (table.read("mode", bits), table.read("v6only", |item| item.boolean()));
+    let (takes_mode, takes_v6only) = match &mut address.value {
+        ListenAddress::Ip { address, v6only } => {
+            *v6only = only.unwrap_or(false);
+            (false, address.is_ipv6())
+        }
+        ListenAddress::Unix { mode, .. } => {
+            *mode = bits.unwrap_or(MODE);
+            (true, false)
+        }
+    };
+    for (key, fits, of) in
+        [("mode", takes_mode, "a Unix socket"), ("v6only", takes_v6only, "an IPv6 address")]
     {
-        item.wrong("the PROXY protocol is not in this version", "`false`, or no `proxy_protocol`");
+        if let Some(item) = table.item(key).filter(|_| !fits) {
+            item.wrong(format!("`{key}` belongs to {of}"), "no such key here");
+        }
     }
+    address
 }
 
 /// A listener of `proxy_tls` that says `tls = false`.
@@ -153,7 +217,7 @@ fn forwarded_header(item: Item<'_>) -> Option<ForwardedHeader> {
 pub(super) fn network(item: Item<'_>) -> Option<IpNet> {
     const EXPECTED: &str = "an address range such as \"192.0.2.0/24\" or \"2001:db8::/32\", or an address";
     let net: IpNet =
-        item.parse(EXPECTED, |text| text.parse().ok().or_else(|| Some(IpNet::from(address(text)?))))?;
+        item.parse(EXPECTED, |text| text.parse().ok().or_else(|| Some(IpNet::from(bare_address(text)?))))?;
     if net != net.trunc() {
         let message = format!("`{net}` has bits set below its prefix");
         return item.refuse(message, &format!("\"{}\", or \"{}\"", net.trunc(), net.addr()));
@@ -167,6 +231,6 @@ pub(super) fn network(item: Item<'_>) -> Option<IpNet> {
     Some(net)
 }
 
-fn address(text: &str) -> Option<std::net::IpAddr> {
+fn bare_address(text: &str) -> Option<std::net::IpAddr> {
     text.parse::<std::net::IpAddr>().ok()
 }

@@ -12,6 +12,7 @@ pub mod describe;
 pub mod host;
 pub mod identity;
 mod limit;
+mod listen;
 pub mod load;
 mod network;
 pub mod path;
@@ -22,6 +23,7 @@ pub mod tls;
 pub use accounts::{Accounts, Layer, Override, Terms, TermsId};
 pub use connections::ConnectionLimits;
 pub use limit::{Bound, Cost, Exempt, Limit, LimitKey, Match, Missing, Over, Period, WhoPart};
+pub use listen::{ListenAddress, NEIGHBOUR, ProxyProtocol};
 pub use network::{AsnDatabase, AsnDatabaseError, NetworkPrefix, Networks};
 
 use std::net::{IpAddr, SocketAddr};
@@ -117,7 +119,7 @@ impl Policy {
 
     /// How a listener asks its clients for certificates, if it does.
     pub fn client_certificates(&self, listener: &Listener) -> Option<&Arc<ClientCertificates>> {
-        self.tls.as_ref().filter(|_| listener.tls)?.client_certificates.of(listener.address)
+        self.tls.as_ref().filter(|_| listener.tls)?.client_certificates.of(&listener.address)
     }
 
     pub fn limit(&self, id: LimitId) -> &Limit {
@@ -155,9 +157,11 @@ pub struct Listen {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
-    pub address: SocketAddr,
+    pub address: ListenAddress,
     /// Whether it speaks TLS.
     pub tls: bool,
+    /// Where it is for trusted proxies alone, which say ahead of everything for whom they connect.
+    pub proxy_protocol: Option<ProxyProtocol>,
     pub trust: Trust,
 }
 

@@ -1,11 +1,12 @@
 //! TLS as the policy has it: certificates with their keys, and what listeners promise by them.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+
+use super::ListenAddress;
 
 /// What every TLS listener has in common.
 #[derive(Clone, Debug)]
@@ -28,13 +29,13 @@ pub struct ClientCertificateRules {
     /// For listeners that say nothing of their own.
     pub common: Option<Arc<ClientCertificates>>,
     /// `None`: this one asks for none.
-    pub own: Vec<(SocketAddr, Option<Arc<ClientCertificates>>)>,
+    pub own: Vec<(ListenAddress, Option<Arc<ClientCertificates>>)>,
 }
 
 impl ClientCertificateRules {
     /// What the listener with this address, as configured, asks for.
-    pub fn of(&self, listener: SocketAddr) -> Option<&Arc<ClientCertificates>> {
-        let own = self.own.iter().find(|(address, _)| *address == listener);
+    pub fn of(&self, listener: &ListenAddress) -> Option<&Arc<ClientCertificates>> {
+        let own = self.own.iter().find(|(address, _)| address == listener);
         own.map_or(self.common.as_ref(), |(_, own)| own.as_ref())
     }
 

@@ -194,7 +194,7 @@ async fn shake_hands(
 ) -> Option<(TlsStream<Socket>, Guest)> {
     let most = conn.shared.live.load().policy.connections.handshakes;
     let handshake = conn.shared.room.begin_handshake(most);
-    let event = match handshake.within(within, tls.accept(conn.listener.address, socket)).await {
+    let event = match handshake.within(within, tls.accept(&conn.listener.address, socket)).await {
         Ok(Ok(done)) => return Some(done),
         Ok(Err(error)) => {
             tracing::debug!(peer = %conn.peer, %error, "TLS handshake failed");

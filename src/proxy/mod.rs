@@ -44,6 +44,7 @@ pub mod message;
 pub mod notices;
 mod outbox;
 pub mod pace;
+pub mod proxy_protocol;
 mod recent;
 pub mod refusal;
 pub mod request_body;
@@ -53,6 +54,7 @@ pub mod response_body;
 pub mod robots;
 pub mod room;
 pub mod serve;
+mod socket_file;
 pub mod stream;
 pub mod tls;
 pub mod upgrade;
@@ -61,7 +63,6 @@ mod watching;
 pub mod worker;
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -81,15 +82,16 @@ use crate::logs::access::AccessLog;
 use crate::metrics::{Metrics, PolicyMetrics};
 use crate::policy::conduct::Conduct;
 use crate::policy::tls::Redirect;
-use crate::policy::{Listener, Policy, UpstreamId};
+use crate::policy::{ListenAddress, Listener, Policy, UpstreamId};
 use crate::time::Moment;
 use delay::Lines;
 use lifecycle::{Lifecycle, Stage};
-use listener::Inherited;
+use listener::{Inherited, Listening};
 use refusal::texts::LimitTexts;
 use respond::cors::CorsFields;
 use robots::RobotsFiles;
 use room::Room;
+use socket_file::SocketFile;
 use tls::{ServerTls, Tickets, TlsError};
 use upstream::Upstream;
 use worker::Worker;
@@ -232,7 +234,9 @@ fn workers(policy: &Policy) -> usize {
 #[derive(Debug)]
 pub struct Proxy {
     shared: Arc<Shared>,
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<ListenAddress>,
+    /// Files of listeners; removed when nobody listens any more.
+    files: Mutex<Vec<SocketFile>>,
     workers: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -245,6 +249,7 @@ impl Proxy {
         // Every kind of fault is on the scrape from the start: a rate needs a zero to rise from.
         let faults = head::Fault::ALL.map(head::Fault::name).into_iter().chain([
             connection::HANDSHAKE_FAULT,
+            arrival::PROXY_FAULT,
             http2::CALM_FAULT,
             http2::PROTOCOL_FAULT,
         ]);
@@ -260,20 +265,21 @@ impl Proxy {
             .map_err(io::Error::other)?;
         let workers = workers(&live.policy);
         let mut per_worker: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
-        let mut addresses = Vec::new();
+        let (mut addresses, mut files) = (Vec::new(), Vec::new());
         for listener in &live.policy.listen.proxy {
-            let (sockets, address) = bind(listener, workers, &mut options.inherited)?;
-            addresses.push(address);
+            let listening = listen(listener, workers, &mut options.inherited)?;
+            addresses.push(listening.address);
+            files.extend(listening.file);
             let listener = Arc::new(listener.clone());
-            for (sockets_of_worker, socket) in per_worker.iter_mut().zip(sockets) {
+            for (sockets_of_worker, socket) in per_worker.iter_mut().zip(listening.sockets) {
                 sockets_of_worker.push((socket, Arc::clone(&listener)));
             }
         }
         let secure = live.policy.listen.proxy.iter().zip(&addresses).find(|(listener, _)| listener.tls);
-        let secure_port = secure.map(|(_, address)| address.port());
+        let secure_port = secure.and_then(|(_, address)| Some(address.ip()?.port()));
         for address in options.inherited.unclaimed() {
             tracing::warn!(
-                %address,
+                address,
                 "a socket that was handed over at start is closed: no listener has its address. Add the address \
                  to [listen], or take it out of the socket unit"
             );
@@ -300,11 +306,11 @@ impl Proxy {
             .enumerate()
             .map(|(index, sockets)| Worker { index, shared: Arc::clone(&shared), sockets }.start())
             .collect();
-        Ok(Proxy { shared, addresses, workers: Mutex::new(started?) })
+        Ok(Proxy { shared, addresses, files: Mutex::new(files), workers: Mutex::new(started?) })
     }
 
     /// Where clients are listened for, in the order of the configuration, with the ports that were picked.
-    pub fn addresses(&self) -> &[SocketAddr] {
+    pub fn addresses(&self) -> &[ListenAddress] {
         &self.addresses
     }
 
@@ -394,6 +400,8 @@ impl Proxy {
         let rule = self.policy().shutdown;
         self.shared.lifecycle.advance(Stage::Leaving);
         tokio::time::sleep(rule.drain_delay).await;
+        // First, so that nobody is left in the queue of a socket that is closed.
+        self.files.lock().clear();
         self.shared.lifecycle.advance(Stage::Draining);
         let workers = std::mem::take(&mut *self.workers.lock());
         let joined = tokio::task::spawn_blocking(move || {
@@ -422,15 +430,8 @@ fn random_key() -> io::Result<[u8; 32]> {
     Ok(key)
 }
 
-fn bind(
-    listener: &Listener,
-    workers: usize,
-    inherited: &mut Inherited,
-) -> io::Result<(Vec<std::net::TcpListener>, SocketAddr)> {
-    let named = |error: io::Error| {
+fn listen(listener: &Listener, workers: usize, inherited: &mut Inherited) -> io::Result<Listening> {
+    listener::listen(&listener.address, workers, inherited).map_err(|error| {
         io::Error::new(error.kind(), format!("cannot listen on {}: {error}", listener.address))
-    };
-    let sockets = listener::listen(listener.address, workers, inherited).map_err(named)?;
-    let address = sockets.first().map_or(Ok(listener.address), std::net::TcpListener::local_addr)?;
-    Ok((sockets, address))
+    })
 }

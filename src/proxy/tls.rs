@@ -12,7 +12,6 @@ pub use tickets::Tickets;
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -25,8 +24,8 @@ use tokio_rustls::rustls::{self, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
 use super::outbox::Socket;
-use crate::policy::Policy;
 use crate::policy::tls::{ClientCertificates, MinVersion, Tls};
+use crate::policy::{ListenAddress, Policy};
 use clients::Clients;
 use names::ByName;
 
@@ -57,7 +56,7 @@ pub struct ServerTls {
     /// For listeners that ask for certificates like most.
     common: Door,
     /// For those that do not.
-    own: Vec<(SocketAddr, Door)>,
+    own: Vec<(ListenAddress, Door)>,
     /// `Strict-Transport-Security` (RFC 6797).
     pub hsts: Option<HeaderValue>,
 }
@@ -87,7 +86,7 @@ impl ServerTls {
             Ok(Door { acceptor: TlsAcceptor::from(Arc::new(config)), clients: Arc::new(clients) })
         };
         let rules = &tls.client_certificates;
-        let own = rules.own.iter().map(|(listener, rule)| Ok((*listener, door(rule.as_deref())?)));
+        let own = rules.own.iter().map(|(listener, rule)| Ok((listener.clone(), door(rule.as_deref())?)));
         Ok(ServerTls {
             common: door(rules.common.as_deref())?,
             own: own.collect::<Result<_, _>>()?,
@@ -98,10 +97,10 @@ impl ServerTls {
     /// Shakes hands at the listener with this address, as configured. A failure has been told to the client as an alert.
     pub async fn accept(
         &self,
-        listener: SocketAddr,
+        listener: &ListenAddress,
         socket: Socket,
     ) -> io::Result<(TlsStream<Socket>, Guest)> {
-        let own = self.own.iter().find(|(address, _)| *address == listener);
+        let own = self.own.iter().find(|(address, _)| address == listener);
         let door = own.map_or(&self.common, |(_, door)| door);
         let stream = door.acceptor.accept(socket).await?;
         let guest = door.clients.guest(stream.get_ref().1)?;

@@ -1,19 +1,18 @@
 //! One thread, one runtime, one share of every listener.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::net::{TcpListener as Acceptor, TcpStream};
 use tokio::runtime;
 use tokio::task::yield_now;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::Shared;
-use super::arrival::arrive;
+use super::arrival::Door;
 use super::lifecycle::Stage;
+use super::listener::{Acceptor, ListeningSocket};
 use super::upstream::check;
 use super::{load_watch, outbox, robots, watching};
 use crate::policy::Listener;
@@ -32,7 +31,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Worker {
     pub index: usize,
     pub shared: Arc<Shared>,
-    pub sockets: Vec<(TcpListener, Arc<Listener>)>,
+    pub sockets: Vec<(ListeningSocket, Arc<Listener>)>,
 }
 
 impl Worker {
@@ -42,7 +41,7 @@ impl Worker {
         let acceptors = {
             let _inside = runtime.enter();
             let acceptors =
-                self.sockets.into_iter().map(|(socket, rule)| Ok((Acceptor::from_std(socket)?, rule)));
+                self.sockets.into_iter().map(|(socket, listener)| Ok((socket.into_acceptor()?, listener)));
             acceptors.collect::<io::Result<Vec<_>>>()?
         };
         let (index, shared) = (self.index, self.shared);
@@ -62,9 +61,9 @@ async fn run(index: usize, shared: Arc<Shared>, acceptors: Vec<(Acceptor, Arc<Li
         tokio::spawn(robots::keep(Arc::clone(&shared)));
     }
     let mut accepting = tokio::task::JoinSet::new();
-    for (acceptor, rule) in acceptors {
-        let door = Door { acceptor, rule, shared: Arc::clone(&shared), worker: index };
-        accepting.spawn(door.keep());
+    for (acceptor, listener) in acceptors {
+        let door = Door { listener, shared: Arc::clone(&shared), worker: index };
+        accepting.spawn(Entrance { acceptor, door }.keep());
     }
     while accepting.join_next().await.is_some() {}
     tokio::select! {
@@ -74,17 +73,15 @@ async fn run(index: usize, shared: Arc<Shared>, acceptors: Vec<(Acceptor, Arc<Li
 }
 
 /// One listening socket of one worker.
-struct Door {
+struct Entrance {
     acceptor: Acceptor,
-    rule: Arc<Listener>,
-    shared: Arc<Shared>,
-    worker: usize,
+    door: Door,
 }
 
-impl Door {
+impl Entrance {
     /// Accepts until weir drains, then takes what the kernel already holds, and closes.
     async fn keep(self) {
-        let shared = Arc::clone(&self.shared);
+        let shared = Arc::clone(&self.door.shared);
         let draining = shared.lifecycle.reached(Stage::Draining);
         tokio::pin!(draining);
         for accepts in 1_u32.. {
@@ -95,7 +92,7 @@ impl Door {
                 biased;
                 () = &mut draining => break,
                 accepted = self.acceptor.accept() => match accepted {
-                    Ok((stream, peer)) => self.let_in(stream, peer),
+                    Ok((stream, peer)) => self.door.arrive(stream, peer),
                     Err(error) => self.pause(&error).await,
                 },
             }
@@ -107,14 +104,10 @@ impl Door {
 
     /// Lets in whoever the kernel has accepted already; closing the socket would reset them.
     fn empty(self) -> io::Result<()> {
-        let Door { acceptor, rule, shared, worker } = self;
-        let socket = acceptor.into_std()?;
+        let socket = self.acceptor.into_socket()?;
         loop {
             match socket.accept() {
-                Ok((stream, peer)) => {
-                    stream.set_nonblocking(true)?;
-                    arrive(TcpStream::from_std(stream)?, peer, &rule, &shared, worker);
-                }
+                Ok((stream, peer)) => self.door.arrive(stream, peer),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => return Err(error),
@@ -122,12 +115,8 @@ impl Door {
         }
     }
 
-    fn let_in(&self, stream: TcpStream, peer: SocketAddr) {
-        arrive(stream, peer, &self.rule, &self.shared, self.worker);
-    }
-
     async fn pause(&self, error: &io::Error) {
-        self.shared.metrics.accept_failed();
+        self.door.shared.metrics.accept_failed();
         if is_of_one_connection(error) {
             return;
         }

@@ -8,6 +8,7 @@
 mod access_log;
 mod accounts;
 mod admin;
+mod announced;
 mod app_faults;
 mod asking;
 mod bodies;
@@ -41,4 +42,5 @@ mod stopping;
 mod suspended;
 mod tls;
 mod trust;
+mod unix_sockets;
 mod upgrade;

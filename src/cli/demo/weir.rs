@@ -20,7 +20,7 @@ use crate::engine::FindingFilter;
 use crate::findings::report::FindingReport;
 use crate::logs::access::{AccessLog, AccessRecord};
 use crate::metrics::{Metrics, RequestDecision};
-use crate::policy::Policy;
+use crate::policy::{ListenAddress, Policy};
 use crate::proxy::{Options, Proxy};
 use crate::time::WallTime;
 
@@ -54,7 +54,8 @@ impl Weir {
         let mut options = Options::new(clock, metrics.clone());
         options.access_log = Some(access_log);
         let proxy = Arc::new(Proxy::start(policy, options).context("cannot start weir")?);
-        let address = proxy.addresses().first().copied().context("weir listens nowhere")?;
+        let address =
+            proxy.addresses().first().and_then(ListenAddress::ip).context("weir listens nowhere")?;
         let admin = serve_admin(&proxy, metrics).context("cannot start the admin listener")?;
         Ok(Weir { address, admin, began: clock.wall(), decisions, limits, proxy })
     }
@@ -150,7 +151,7 @@ mod tests {
             assert_eq!(servers, [&ServerAddress::Ip(app)]);
             assert!(policy.without_effect.is_empty(), "{:?}", policy.without_effect);
             for listener in &policy.listen.proxy {
-                assert!(listener.address.ip().is_loopback());
+                assert!(listener.address.ip().unwrap().ip().is_loopback());
                 assert_eq!(listener.trust.covers(Ipv4Addr::LOCALHOST.into()), is_trusted);
             }
         }

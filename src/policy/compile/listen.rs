@@ -1,6 +1,5 @@
 //! Listeners, and whose forwarding header each believes.
 
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
 use ipnet::IpNet;
@@ -9,7 +8,9 @@ use super::ONE;
 use crate::config::connections::Connections;
 use crate::config::listen as written;
 use crate::config::{At, Diagnostic, Place, Problems};
-use crate::policy::{ConnectionLimits, ForwardedHeader, Listen, Listener, Trust};
+use crate::policy::{
+    ConnectionLimits, ForwardedHeader, Listen, ListenAddress, Listener, NEIGHBOUR, ProxyProtocol, Trust,
+};
 
 pub(super) fn compile(listen: &written::Listen, problems: &Problems) -> Listen {
     report_doubles(listen, problems);
@@ -34,7 +35,12 @@ pub(super) fn compile(listen: &written::Listen, problems: &Problems) -> Listen {
             .map(|listener| {
                 let trust = trust(&listener.trust, &listen.trust);
                 warn_of_trust(&listener.trust, !trust.proxies.is_empty(), problems);
-                Listener { address: listener.address.value, tls: listener.tls.is_some(), trust }
+                Listener {
+                    address: listener.address.value.clone(),
+                    tls: listener.tls.is_some(),
+                    proxy_protocol: proxy_protocol(listener, &trust, problems),
+                    trust,
+                }
             })
             .collect(),
         admin: listen.admin.as_ref().map(|admin| admin.value),
@@ -51,6 +57,25 @@ pub(super) fn connections(written: &Connections) -> ConnectionLimits {
             .map_or(default.per_client, |cap| cap.at_most().and_then(NonZeroU32::new)),
         handshakes: written.handshakes.and_then(NonZeroU32::new).unwrap_or(default.handshakes),
     }
+}
+
+/// A listener whose clients are announced needs somebody who may announce them.
+fn proxy_protocol(listener: &written::Listener, trust: &Trust, problems: &Problems) -> Option<ProxyProtocol> {
+    let written = listener.proxy_protocol.as_ref()?;
+    let is_unix = listener.address.value.ip().is_none();
+    let nobody = if is_unix { !trust.covers(NEIGHBOUR) } else { trust.proxies.is_empty() };
+    if nobody {
+        let expected = if is_unix {
+            "`trusted_proxies` with \"127.0.0.1\", which is whoever connects by a Unix socket"
+        } else {
+            "`trusted_proxies` with the addresses of the proxies in front"
+        };
+        problems.add(
+            Diagnostic::error(written.place, "`proxy_protocol` without anybody whose header is believed")
+                .expected(expected),
+        );
+    }
+    Some(written.value)
 }
 
 /// A listener's own words, and for what it does not say, those of `[listen]`.
@@ -80,11 +105,11 @@ fn warn_of_trust(trust: &written::Trust, believes: bool, problems: &Problems) {
 
 /// Two listeners on one address would share its connections by chance.
 fn report_doubles(listen: &written::Listen, problems: &Problems) {
-    let admin = listen.admin.as_ref().map(|admin| (admin.value, admin.place));
-    let mut seen: Vec<(SocketAddr, Place)> = Vec::new();
-    for (address, place) in listen.proxy.iter().map(|l| (l.address.value, l.address.place)).chain(admin) {
-        // Port 0 is a free port, another each time.
-        if let Some((_, first)) = seen.iter().find(|(a, _)| *a == address && a.port() != 0) {
+    let admin = listen.admin.as_ref().map(|admin| (ListenAddress::from(admin.value), admin.place));
+    let mut seen: Vec<(ListenAddress, Place)> = Vec::new();
+    let proxy = listen.proxy.iter().map(|l| (l.address.value.clone(), l.address.place));
+    for (address, place) in proxy.chain(admin) {
+        if let Some((_, first)) = seen.iter().find(|(other, _)| other.is_same_place(&address)) {
             problems.add(
                 Diagnostic::error(place, format!("two listeners have the address {address}"))
                     .expected("an address and port of its own for each listener")

@@ -68,7 +68,7 @@ fn rules(
         .map(|(listener, own)| {
             report_plain(listener, own.place, problems);
             let rule = own.value.as_ref().map(read);
-            Some((listener.address.value, rule.map_or(Some(None), |rule| rule.map(Some))?))
+            Some((listener.address.value.clone(), rule.map_or(Some(None), |rule| rule.map(Some))?))
         })
         .collect();
     let common = common.map(read);

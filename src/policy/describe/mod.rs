@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use super::path::{Case, Parameters, TrailingSlash};
 use super::tls::{ClientCertificates, Redirect, Tls};
 use super::{
-    AccessFormat, AccessTarget, ConnectionLimits, ForwardedHeader, Listener, LogFormat, Policy, Priority,
-    Route, Upstream,
+    AccessFormat, AccessTarget, ConnectionLimits, ForwardedHeader, ListenAddress, Listener, LogFormat,
+    Policy, Priority, ProxyProtocol, Route, Upstream,
 };
 
 /// The whole policy. Times are in seconds, sizes in bytes; `null` stands for "no bound".
@@ -120,9 +120,16 @@ fn listener(listener: &Listener) -> Value {
         ForwardedHeader::Forwarded => "forwarded",
         ForwardedHeader::Single(name) => name.as_str(),
     };
+    let (mode, v6only) = match listener.address {
+        ListenAddress::Ip { address, v6only } => (None, address.is_ipv6().then_some(v6only)),
+        ListenAddress::Unix { mode, .. } => (Some(format!("{mode:04o}")), None),
+    };
     json!({
-        "address": listener.address,
+        "address": listener.address.to_string(),
+        "mode": mode,
+        "v6only": v6only,
         "tls": listener.tls,
+        "proxy_protocol": listener.proxy_protocol.map(ProxyProtocol::name),
         "trusted_proxies": listener.trust.proxies,
         "forwarded_header": header,
     })
@@ -145,7 +152,7 @@ fn tls(tls: &Tls) -> Value {
             .own
             .iter()
             .map(|(listener, own)| {
-                json!({ "address": listener, "client_certificates": own.as_deref().map(client_certificates) })
+                json!({ "address": listener.to_string(), "client_certificates": own.as_deref().map(client_certificates) })
             })
             .collect::<Vec<_>>(),
     })
