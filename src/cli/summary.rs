@@ -124,6 +124,9 @@ fn upstream(upstream: &Upstream) -> Line {
             let _ = write!(rest, "; as many requests at once as it bears, {min} to {max}");
         }
     }
+    if let Some(version) = upstream.servers.iter().find_map(|server| server.proxy_protocol) {
+        let _ = write!(rest, "; told by PROXY {} for whom", version.name());
+    }
     if let Some(check) = &upstream.health_check {
         let _ = write!(rest, "; asked for {} every {}", check.path, time_text(check.interval));
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::place::At;
 use super::reader::{Item, Table, TableKind};
 use super::units;
-use crate::policy::ServerAddress;
+use crate::policy::{ProxyProtocol, ServerAddress};
 
 pub const UPSTREAM: TableKind = TableKind {
     title: "[upstreams.NAME]",
@@ -19,6 +19,7 @@ pub const UPSTREAM: TableKind = TableKind {
         "ejection",
         "health_check",
         "retry",
+        "send_proxy_protocol",
         "idle_connections",
         "idle_timeout",
     ],
@@ -52,6 +53,7 @@ pub struct Upstream {
     pub ejection: Ejection,
     pub health_check: Option<HealthCheck>,
     pub retry: Retry,
+    pub send_proxy_protocol: Option<ProxyProtocol>,
     pub idle_connections: Option<u32>,
     pub idle_timeout: Option<Duration>,
 }
@@ -129,6 +131,9 @@ fn upstream(name: At<String>, item: Item<'_>) -> Option<Upstream> {
         ejection: table.read("ejection", ejection).unwrap_or_default(),
         health_check: table.read("health_check", health_check),
         retry: table.read("retry", retry).unwrap_or_default(),
+        send_proxy_protocol: table.read("send_proxy_protocol", |item| {
+            item.word(&[("v1", ProxyProtocol::V1), ("v2", ProxyProtocol::V2)])
+        }),
         idle_connections: table.read("idle_connections", |i| i.whole(0..=CONNECTIONS_MAX)),
         idle_timeout: table.read("idle_timeout", super::http::timeout),
     })
@@ -158,14 +163,22 @@ fn server(item: Item<'_>) -> Option<Server> {
 }
 
 fn server_address(item: Item<'_>) -> Option<Server> {
-    const EXPECTED: &str = "an address and port such as \"127.0.0.1:3000\" or \"app.internal:3000\"";
+    const EXPECTED: &str = "an address and port such as \"127.0.0.1:3000\" or \"app.internal:3000\", or a Unix socket \
+                            such as \"unix:/run/app/app.sock\"";
     let address = item.parse(EXPECTED, address)?;
     let written = item.text(EXPECTED)?.to_owned();
     Some(Server { written: item.at(written), address, max_connections: None })
 }
 
-/// `ip:port` or `host:port`; a scheme, a path or a missing port are refused.
+/// What the kernel takes for the path of a Unix socket.
+const SOCKET_PATH_MAX: usize = 107;
+
+/// `ip:port`, `host:port` or `unix:/path`; a scheme, a path or a missing port are refused.
 fn address(text: &str) -> Option<ServerAddress> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        let is_path = path.starts_with('/') && path.len() <= SOCKET_PATH_MAX;
+        return is_path.then(|| ServerAddress::Unix(path.into()));
+    }
     if let Ok(address) = text.parse::<SocketAddr>() {
         return (address.port() != 0).then_some(ServerAddress::Ip(address));
     }
@@ -268,7 +281,7 @@ mod tests {
     /// first request.
     #[test]
     fn servers_have_an_address_and_a_port() {
-        for good in ["127.0.0.1:3000", "[::1]:80", "app.internal:3000", "my_app:80"] {
+        for good in ["127.0.0.1:3000", "[::1]:80", "app.internal:3000", "my_app:80", "unix:/run/app.sock"] {
             assert!(address(good).is_some(), "{good}");
         }
         for bad in [
@@ -281,6 +294,8 @@ mod tests {
             "app:80/x",
             ":80",
             "::1:80",
+            "unix:app.sock",
+            "unix:",
         ] {
             assert_eq!(address(bad), None, "{bad}");
         }

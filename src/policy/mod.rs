@@ -268,11 +268,23 @@ pub struct Upstream {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// As written: `host:port` or `ip:port`.
+    /// As written: `host:port`, `ip:port` or `unix:/path`.
     pub name: String,
     pub address: ServerAddress,
     /// Connections in use at once, over all workers.
     pub connections_max: NonZeroU32,
+    /// What it is told ahead of everything on each connection, which is then for that client alone.
+    pub proxy_protocol: Option<ProxyProtocol>,
+}
+
+impl Server {
+    /// What it is called in requests that name no host.
+    pub fn host(&self) -> &str {
+        match self.address {
+            ServerAddress::Unix(_) => "localhost",
+            ServerAddress::Ip(_) | ServerAddress::Name { .. } => &self.name,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -283,6 +295,8 @@ pub enum ServerAddress {
         host: String,
         port: u16,
     },
+    /// A socket on this machine; absolute.
+    Unix(PathBuf),
 }
 
 /// Requests that wait for a place.

@@ -1,6 +1,7 @@
 //! Sending a request to a server and waiting for the head of its response; once more, where that is safe.
 
 use std::future::poll_fn;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use super::client_side::{BodyEnd, ClientSide};
 use super::exchange::Exchange;
 use super::headers::{self, Added};
 use super::interim;
+use super::proxy_protocol::Announced;
 use super::request_body::{Progress, RequestBody, Upload};
 use super::upstream::connect::ConnectError;
 use super::upstream::gate::GateError;
@@ -160,16 +162,19 @@ impl Attempt<'_> {
             }
         };
         if self.exchange.version < Version::HTTP_11 {
-            headers::ensure_host(&mut request.head.headers, lease.server.name());
+            headers::ensure_host(&mut request.head.headers, lease.server.rule().host());
         }
         let waiting_since = clock.now();
         self.exchange.wait_begins(waiting_since);
         let fresh = before.is_some_and(|f| f.stale);
-        let reused = !fresh && lease.reuse(waiting_since).is_some();
+        let announced = lease.server.rule().proxy_protocol.map(|_| announced(self.exchange));
+        let reused = !fresh && lease.reuse(announced, waiting_since).is_some();
         let counters = self.exchange.live.metrics.upstream(self.id);
         if reused {
             counters.connection_reused();
-        } else if let Err(error) = lease.connect(self.steps.connect_within(waiting_since), counters).await {
+        } else if let Err(error) =
+            lease.connect(announced, self.steps.connect_within(waiting_since), counters).await
+        {
             counters.connection_failed();
             if matches!(error, ConnectError::TimedOut(_)) {
                 self.exchange.timed_out(Timeout::Connect);
@@ -258,6 +263,16 @@ impl Attempt<'_> {
         // Not again: a second server would be given the same slow work while the first still does it.
         Failure::last(error)
     }
+}
+
+/// For whom a server is told that a connection is made: the believed client, by its port where it is connected itself.
+fn announced(exchange: &Exchange) -> Announced {
+    let conn = &exchange.conn;
+    let client = exchange.client.unwrap_or(conn.peer.ip());
+    let port = if client == conn.peer.ip() { conn.peer.port() } else { 0 };
+    let listener = conn.listener.address.ip();
+    let destination = listener.unwrap_or(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0));
+    Announced { source: SocketAddr::new(client, port), destination }
 }
 
 /// Counts a request whose time was over before it reached a server.

@@ -14,13 +14,14 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::{sleep_until, timeout};
 
 use super::Shared;
+use super::stream::Stream;
+use super::upstream::connect::{ConnectError, open};
 use crate::clause::Behaviour;
 use crate::detect::Robots;
-use crate::policy::{Policy, ServerAddress, Upstream};
+use crate::policy::{Policy, Upstream};
 use crate::time::Moment;
 
 /// Bytes of a file that are read (RFC 9309 §2.5 asks for 500 KiB at least).
@@ -178,7 +179,7 @@ enum Failure {
     #[error("no whole answer in time")]
     TimedOut,
     #[error("{0}")]
-    Connect(#[from] std::io::Error),
+    Connect(#[from] ConnectError),
     #[error("{0}")]
     Http(#[from] hyper::Error),
     #[error("{0}")]
@@ -223,19 +224,15 @@ async fn get(file: &File, target: &str) -> Result<(StatusCode, HeaderMap, Incomi
 }
 
 /// A connection to the first server that takes one, and that server's name.
-async fn connect(upstream: &Upstream) -> Result<(TcpStream, &str), Failure> {
-    let mut refused = std::io::Error::from(std::io::ErrorKind::NotFound);
+async fn connect(upstream: &Upstream) -> Result<(Stream, &str), Failure> {
+    let mut refused = ConnectError::Refused(std::io::ErrorKind::NotFound.into());
     for server in &upstream.servers {
-        let connected = match &server.address {
-            ServerAddress::Ip(address) => TcpStream::connect(address).await,
-            ServerAddress::Name { host, port } => TcpStream::connect((host.as_str(), *port)).await,
-        };
-        match connected {
-            Ok(stream) => return Ok((stream, &server.name)),
+        match open(server, None).await {
+            Ok(stream) => return Ok((stream, server.host())),
             Err(error) => refused = error,
         }
     }
-    Err(Failure::Connect(refused))
+    Err(refused.into())
 }
 
 /// As much of a body as is read.

@@ -1,8 +1,9 @@
-//! Listeners whose clients are announced by the PROXY protocol: whom everything after it sees, and who is believed.
+//! The PROXY protocol, in and out: whom everything after it sees, who is believed, and what apps are told.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConnection, StreamOwned, version};
@@ -152,4 +153,44 @@ fn tls_follows_the_header() {
     stream.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HTTP/1.1 200");
     assert_eq!(origin.next_request().field("x-forwarded-for").as_deref(), Some("192.0.2.7"));
+}
+
+/// An app that wants to be told for whom connections are made: each begins with a header, and is one client's alone.
+/// Health checks speak for weir itself.
+#[test]
+fn an_app_is_told_for_whom() {
+    let (lines, told) = channel();
+    let origin = RawOrigin::scripted(move |conn| {
+        let line = conn.read_through("\r\n");
+        while conn.read_request().is_some_and(|request| request.target() != "/health") {
+            lines.send(line.clone()).unwrap();
+            conn.answer("ok");
+        }
+        if line == "PROXY UNKNOWN\r\n" {
+            lines.send(line).unwrap();
+            conn.answer("ok");
+        }
+    });
+    let config = Config::to(&origin)
+        .workers(1)
+        .proxies("[{ address = \"127.0.0.1:0\", proxy_protocol = true }]")
+        .listen("trusted_proxies = [\"127.0.0.1\"]")
+        .upstream("send_proxy_protocol = \"v1\"");
+    let weir = Weir::start(&config);
+    let announce = |last: u8, port: u16| {
+        let mut client = RawClient::connect(weir.addr());
+        client.send(format!("PROXY TCP4 192.0.2.{last} 198.51.100.1 {port} 443\r\n"));
+        client
+    };
+    let [mut one, mut other] = [announce(7, 4711), announce(8, 4712)];
+    let line = |last: u8, port: u16| format!("PROXY TCP4 192.0.2.{last} 127.0.0.1 {port} 0\r\n");
+    for _ in 0..2 {
+        assert_eq!(one.exchange(GET).status(), 200);
+        assert_eq!(told.recv_timeout(PATIENCE).unwrap(), line(7, 4711));
+        assert_eq!(other.exchange(GET).status(), 200);
+        assert_eq!(told.recv_timeout(PATIENCE).unwrap(), line(8, 4712));
+    }
+    assert_eq!(origin.connections(), 2, "each client has its own, and keeps it");
+    weir.reload(&config.upstream("health_check = { path = \"/health\", interval = \"20ms\" }").text());
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), "PROXY UNKNOWN\r\n");
 }

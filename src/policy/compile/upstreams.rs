@@ -40,6 +40,7 @@ fn one(upstream: &written::Upstream, problems: &Problems) -> Upstream {
                 name: server.written.value.clone(),
                 address: server.address.clone(),
                 connections_max: positive(server.max_connections.or(upstream.max_connections), CONNECTIONS),
+                proxy_protocol: upstream.send_proxy_protocol,
             })
             .collect(),
         capacity: super::shares::capacity(upstream.capacity.as_ref(), problems),

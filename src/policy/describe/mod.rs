@@ -171,7 +171,13 @@ fn upstream(upstream: &Upstream) -> Value {
     let servers: Vec<Value> = upstream
         .servers
         .iter()
-        .map(|server| json!({ "address": server.name, "connections_max": server.connections_max }))
+        .map(|server| {
+            json!({
+                "address": server.name,
+                "connections_max": server.connections_max,
+                "proxy_protocol": server.proxy_protocol.map(ProxyProtocol::name),
+            })
+        })
         .collect();
     let health_check = upstream.health_check.as_ref().map(|check| {
         json!({

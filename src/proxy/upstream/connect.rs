@@ -7,15 +7,18 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use socket2::SockRef;
-use tokio::net::TcpStream;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::connection::Connection;
 use super::server::Server;
 use crate::metrics::UpstreamMetrics;
-use crate::policy::ServerAddress;
+use crate::policy::{self, ServerAddress};
 use crate::proxy::listener::keepalive;
 use crate::proxy::outbox::{Peer, Socket};
+use crate::proxy::proxy_protocol::{Announced, Header};
+use crate::proxy::stream::Stream;
 
 /// Why no connection could be made. Every case is the upstream's fault, or the way to it.
 #[derive(Debug, thiserror::Error)]
@@ -46,31 +49,48 @@ impl ConnectError {
     }
 }
 
-/// Connects, and prepares the connection for its first request.
+/// Connects, for one client where that is `announced`, and prepares the connection for its first request.
 pub async fn connect(
     server: &Arc<Server>,
+    announced: Option<Announced>,
     within: Duration,
     counters: &Arc<UpstreamMetrics>,
 ) -> Result<Connection, ConnectError> {
-    let stream =
-        timeout(within, open(server.address())).await.map_err(|_| ConnectError::TimedOut(within))??;
+    let stream = timeout(within, open(server.rule(), announced))
+        .await
+        .map_err(|_| ConnectError::TimedOut(within))??;
     let socket = Socket::new(stream, Peer::Server);
-    Ok(Connection::new(socket, server.count_open(), Arc::clone(counters)))
+    let whose = announced.map(|announced| announced.source);
+    Ok(Connection::new(socket, whose, server.count_open(), Arc::clone(counters)))
 }
 
-/// A plain connection, without HTTP.
-pub(super) async fn open(address: &ServerAddress) -> Result<TcpStream, ConnectError> {
-    let stream = match address {
-        ServerAddress::Ip(address) => TcpStream::connect(address).await.map_err(ConnectError::of)?,
+/// A plain connection, without HTTP; a PROXY header is sent where the server wants one, for weir itself where nobody is
+/// `announced`.
+pub(in crate::proxy) async fn open(
+    server: &policy::Server,
+    announced: Option<Announced>,
+) -> Result<Stream, ConnectError> {
+    let mut stream = match &server.address {
+        ServerAddress::Ip(address) => tcp(&[*address]).await?,
         ServerAddress::Name { host, port } => {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), *port))
                 .await
                 .map_err(ConnectError::Resolve)?
                 .collect();
-            TcpStream::connect(found.as_slice()).await.map_err(ConnectError::of)?
+            tcp(&found).await?
         }
+        ServerAddress::Unix(path) => UnixStream::connect(path).await.map_err(ConnectError::of)?.into(),
     };
+    if let Some(version) = server.proxy_protocol {
+        let header = announced.map_or_else(|| Header::own(version), |client| Header::of(version, client));
+        stream.write_all(header.as_bytes()).await.map_err(ConnectError::of)?;
+    }
+    Ok(stream)
+}
+
+async fn tcp(addresses: &[SocketAddr]) -> Result<Stream, ConnectError> {
+    let stream = TcpStream::connect(addresses).await.map_err(ConnectError::of)?;
     stream.set_nodelay(true).map_err(ConnectError::of)?;
     SockRef::from(&stream).set_tcp_keepalive(&keepalive()).map_err(ConnectError::of)?;
-    Ok(stream)
+    Ok(stream.into())
 }

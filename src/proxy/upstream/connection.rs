@@ -1,6 +1,7 @@
 //! One connection to a server.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -20,6 +21,8 @@ use crate::proxy::request_body::RequestBody;
 pub struct Connection {
     /// In a box: it goes in and out of the pool with every request.
     pub http1: Box<Http1<Socket, RequestBody>>,
+    /// The client that the server was told of, and whose alone it is.
+    whose: Option<SocketAddr>,
     counted: Counted,
 }
 
@@ -31,9 +34,19 @@ struct Counted {
 }
 
 impl Connection {
-    pub(super) fn new(socket: Socket, open: OpenGuard, counters: Arc<UpstreamMetrics>) -> Self {
+    pub(super) fn new(
+        socket: Socket,
+        whose: Option<SocketAddr>,
+        open: OpenGuard,
+        counters: Arc<UpstreamMetrics>,
+    ) -> Self {
         counters.connection_opened();
-        Connection { http1: Box::new(Http1::new(socket)), counted: Counted { counters, _open: open } }
+        Connection { http1: Box::new(Http1::new(socket)), whose, counted: Counted { counters, _open: open } }
+    }
+
+    /// The client that the server takes this for, where it was told of one.
+    pub fn whose(&self) -> Option<SocketAddr> {
+        self.whose
     }
 
     /// Whether nothing has come since the last response: the server neither closed nor said what nobody asked for.

@@ -24,6 +24,7 @@ use crate::metrics::UpstreamMetrics;
 use crate::policy::{self, Priority};
 use crate::time::Moment;
 
+use super::proxy_protocol::Announced;
 use budget::Budget;
 use connect::ConnectError;
 use connection::{Connection, Tunnel};
@@ -189,12 +190,15 @@ impl Lease {
         self.connection.as_ref().map_or(SizeHint::with_exact(0), |connection| connection.http1.size_hint())
     }
 
-    /// An idle connection if there is one.
-    pub fn reuse(&mut self, now: Moment) -> Option<&mut Connection> {
-        let idle = &self.server.idle;
-        let mut found = idle.take(self.worker, now);
+    /// An idle connection if there is one: `announced`'s own, where the server is told whose it is.
+    pub fn reuse(&mut self, announced: Option<Announced>, now: Moment) -> Option<&mut Connection> {
+        let (idle, whose) = (&self.server.idle, announced.map(|announced| announced.source));
+        let mut found = idle.take(self.worker, whose, now);
         if found.is_none() && self.server.is_fully_connected() {
-            found = idle.take_from_others(self.worker, now);
+            found = idle.take_from_others(self.worker, whose, now);
+            if found.is_none() && whose.is_some() {
+                idle.close_oldest(self.worker);
+            }
         }
         self.connection = found;
         self.connection.as_mut()
@@ -202,10 +206,11 @@ impl Lease {
 
     pub async fn connect(
         &mut self,
+        announced: Option<Announced>,
         within: Duration,
         counters: &Arc<UpstreamMetrics>,
     ) -> Result<&mut Connection, ConnectError> {
-        let fresh = connect::connect(&self.server, within, counters).await?;
+        let fresh = connect::connect(&self.server, announced, within, counters).await?;
         Ok(self.connection.insert(fresh))
     }
 

@@ -1,5 +1,6 @@
 //! Idle connections to one server, a list per worker, so that the usual take and give touch no other core.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -29,10 +30,11 @@ impl IdleConnections {
         }
     }
 
-    /// The connection that was used last, if one is still good.
-    pub fn take(&self, worker: usize, now: Moment) -> Option<Connection> {
+    /// Of the connections that are for `whose` requests, the one that was used last, if one is still good.
+    pub fn take(&self, worker: usize, whose: Option<SocketAddr>, now: Moment) -> Option<Connection> {
         let mut idle = self.per_worker.get(worker)?.lock();
-        while let Some(Idle { connection, since }) = idle.pop() {
+        while let Some(at) = idle.iter().rposition(|idle| idle.connection.whose() == whose) {
+            let Idle { connection, since } = idle.remove(at);
             if now.since(since) < self.timeout && connection.is_quiet() {
                 return Some(connection);
             }
@@ -41,13 +43,33 @@ impl IdleConnections {
     }
 
     /// One from any other worker, for when no further connection may be opened.
-    pub fn take_from_others(&self, worker: usize, now: Moment) -> Option<Connection> {
-        (0..self.per_worker.len()).filter(|other| *other != worker).find_map(|other| self.take(other, now))
+    pub fn take_from_others(
+        &self,
+        worker: usize,
+        whose: Option<SocketAddr>,
+        now: Moment,
+    ) -> Option<Connection> {
+        let mut others = (0..self.per_worker.len()).filter(|other| *other != worker);
+        others.find_map(|other| self.take(other, whose, now))
+    }
+
+    /// Closes the connection that has been idle for longest, to make room for another.
+    pub fn close_oldest(&self, worker: usize) {
+        if let Some(idle) = self.per_worker.get(worker) {
+            let mut idle = idle.lock();
+            if !idle.is_empty() {
+                idle.remove(0);
+            }
+        }
     }
 
     pub fn give(&self, worker: usize, connection: Connection, now: Moment) {
         if let Some(idle) = self.per_worker.get(worker) {
             let mut idle = idle.lock();
+            // One client's is of use to nobody else: the one that was used last is the likeliest to be used again.
+            if idle.len() >= self.per_worker_max && connection.whose().is_some() && !idle.is_empty() {
+                idle.remove(0);
+            }
             if idle.len() < self.per_worker_max {
                 idle.push(Idle { connection, since: now });
             }

@@ -59,8 +59,8 @@ impl Server {
         Arc::clone(&self.name)
     }
 
-    pub fn address(&self) -> &policy::ServerAddress {
-        &self.rule.address
+    pub fn rule(&self) -> &policy::Server {
+        &self.rule
     }
 
     pub fn in_flight(&self) -> u32 {

@@ -64,6 +64,12 @@ impl Config {
         self
     }
 
+    /// All of `[upstreams.app]`, its servers too.
+    pub(crate) fn upstreams(mut self, lines: &str) -> Self {
+        self.upstream = format!("{lines}\n");
+        self
+    }
+
     /// Lines of `[upstreams.app]`.
     pub(crate) fn upstream(mut self, lines: &str) -> Self {
         writeln!(self.upstream, "{lines}").unwrap();
