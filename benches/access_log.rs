@@ -33,6 +33,7 @@ fn record(route: &Arc<str>) -> AccessRecord {
         origin: Origin::App,
         decision: RequestDecision::Forwarded,
         account: None,
+        fingerprint: None,
         limit: None,
         detector: None,
         route: Some(Arc::clone(route)),

@@ -10,7 +10,7 @@ use super::answer::{self, Answer};
 use super::asked::Asked;
 use crate::engine::explain::{Question, Unanswerable};
 
-const PARAMETERS: [&str; 6] = ["method", "path", "host", "client", "account", "header"];
+const PARAMETERS: [&str; 7] = ["method", "path", "host", "client", "account", "fingerprint", "header"];
 
 pub(super) fn explain(admin: &Arc<Admin>, asked: &Asked) -> Answer {
     let question = match question(asked) {
@@ -49,6 +49,7 @@ fn question(asked: &Asked) -> Result<Question, String> {
         path: asked.one("path").ok_or("Say what is asked for, by path=PATH.")?,
         client,
         account: asked.one("account").map(Arc::from),
+        fingerprint: asked.one("fingerprint").map(Arc::from),
         headers,
     })
 }

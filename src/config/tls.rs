@@ -8,7 +8,7 @@ use crate::policy::tls::{Demand, MinVersion, Redirect};
 
 pub const TLS: TableKind = TableKind {
     title: "[tls]",
-    keys: &["certificates", "min_version", "http2", "redirect", "hsts", "client_certificates"],
+    keys: &["certificates", "min_version", "http2", "redirect", "hsts", "client_certificates", "fingerprint"],
 };
 
 pub const CERTIFICATE: TableKind =
@@ -29,6 +29,7 @@ pub struct Tls {
     pub hsts: Option<Duration>,
     /// For listeners that say nothing of their own.
     pub client_certificates: Option<ClientCertificates>,
+    pub fingerprint: Option<bool>,
 }
 
 /// Whose certificates are taken from clients, and whether one must be shown.
@@ -80,7 +81,16 @@ pub(super) fn read(item: Item<'_>) -> Option<Tls> {
     let redirect = table.read("redirect", |item| redirect(item).map(|it| item.at(it)));
     let hsts = table.read("hsts", |item| item.duration(HSTS_MIN..=HSTS_MAX));
     let client_certificates = table.read("client_certificates", client_certificates);
-    Some(Tls { certificates: certificates?, min_version, http2, redirect, hsts, client_certificates })
+    let fingerprint = table.read("fingerprint", |item| item.boolean());
+    Some(Tls {
+        certificates: certificates?,
+        min_version,
+        http2,
+        redirect,
+        hsts,
+        client_certificates,
+        fingerprint,
+    })
 }
 
 pub(super) fn client_certificates(item: Item<'_>) -> Option<ClientCertificates> {

@@ -25,6 +25,7 @@ pub(super) enum Part {
     Network(Networks),
     Account,
     Session,
+    Fingerprint,
     Header(HeaderName),
 }
 
@@ -46,6 +47,7 @@ impl Subject {
             WhoPart::Network => Part::Network(network.clone()),
             WhoPart::Account => Part::Account,
             WhoPart::Session => Part::Session,
+            WhoPart::Fingerprint => Part::Fingerprint,
             WhoPart::Header(name) => Part::Header(name.clone()),
         };
         match key.who.as_slice() {
@@ -74,6 +76,9 @@ impl Part {
             Part::Network(prefix) => one(prefix.of(facts.address)),
             Part::Account => accounts(facts),
             Part::Session => facts.who.session.map(one).unwrap_or_default(),
+            Part::Fingerprint => {
+                facts.who.fingerprint.as_ref().map(|print| one(print.principal)).unwrap_or_default()
+            }
             Part::Header(name) => {
                 // A field that comes more than once is one value, as its lines would be read together (RFC 9110 §5.3).
                 let mut values =

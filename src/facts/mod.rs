@@ -6,7 +6,7 @@ mod principal;
 mod who;
 
 pub use principal::{Principal, PrincipalKind};
-pub use who::{Account, Who};
+pub use who::{Account, Fingerprint, Who};
 
 use std::net::IpAddr;
 use std::time::Duration;

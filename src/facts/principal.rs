@@ -73,9 +73,18 @@ impl Principal {
     /// The account that the operator calls `id`: the same after a restart and on every machine. An id is no secret, but
     /// the app may take it from people, hence a hash that nobody can find two ids for.
     pub fn account(id: &str) -> Self {
-        let hash = Sha256::digest(id.as_bytes());
+        Principal::of_text(PrincipalKind::Account, id)
+    }
+
+    /// The software of this [`Fingerprint`](super::Fingerprint): the same everywhere, as an account is.
+    pub(super) fn fingerprint(text: &str) -> Self {
+        Principal::of_text(PrincipalKind::Fingerprint, text)
+    }
+
+    fn of_text(kind: PrincipalKind, text: &str) -> Self {
+        let hash = Sha256::digest(text.as_bytes());
         let first = hash.iter().take(16).fold(0, |id, byte| id << 8 | u128::from(*byte));
-        Principal::new(PrincipalKind::Account, first)
+        Principal::new(kind, first)
     }
 
     pub const fn kind(self) -> PrincipalKind {

@@ -16,6 +16,23 @@ pub struct Who {
     /// that inventing tokens wins nothing.
     pub unknown: Option<Principal>,
     pub session: Option<Principal>,
+    /// The software behind the connection, as its handshake shows it. Many may have the same.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+/// What the first message of a TLS connection looks like, by JA4.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// Such as `t13d1516h2_8daaf6152771_e5627efa2ab1`.
+    pub text: Arc<str>,
+    pub principal: Principal,
+}
+
+impl Fingerprint {
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        let text = text.into();
+        Fingerprint { principal: Principal::fingerprint(&text), text }
+    }
 }
 
 /// A known account.
@@ -29,5 +46,6 @@ pub struct Account {
 }
 
 impl Who {
-    pub const ANYONE: &'static Who = &Who { accounts: SmallVec::new_const(), unknown: None, session: None };
+    pub const ANYONE: &'static Who =
+        &Who { accounts: SmallVec::new_const(), unknown: None, session: None, fingerprint: None };
 }

@@ -44,6 +44,7 @@ pub enum WhoPart {
     Network,
     Account,
     Session,
+    Fingerprint,
     Header(HeaderName),
 }
 

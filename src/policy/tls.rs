@@ -21,6 +21,8 @@ pub struct Tls {
     /// For how long a browser is to come by TLS alone (RFC 6797).
     pub hsts: Option<Duration>,
     pub client_certificates: ClientCertificateRules,
+    /// Whether each connection's first message is fingerprinted.
+    pub fingerprint: bool,
 }
 
 /// Which listener asks its clients for certificates. By address: it outlives a reload, and the rules do not.

@@ -23,7 +23,8 @@ pub fn who(exchange: &mut Exchange, headers: &HeaderMap) -> Result<Who, Notice> 
         let resolved = resolver.resolve(headers, certificate, exchange.clock().wall());
         resolved.map_err(|_| notices::too_many_credentials())?
     };
-    let Resolved { who, sessions } = resolved;
+    let Resolved { mut who, sessions } = resolved;
+    who.fingerprint = exchange.conn.guest().and_then(|guest| guest.fingerprint.clone());
     exchange.shared().metrics.identity(match (who.accounts.first(), who.unknown) {
         (Some(_), _) => IdentityOutcome::Known,
         (None, Some(_)) => IdentityOutcome::Unknown,
@@ -31,6 +32,9 @@ pub fn who(exchange: &mut Exchange, headers: &HeaderMap) -> Result<Who, Notice> 
     });
     if let (Some(record), Some(first)) = (&mut exchange.record, who.accounts.first()) {
         record.account = Some(first.id.clone());
+    }
+    if let (Some(record), Some(print)) = (&mut exchange.record, &who.fingerprint) {
+        record.fingerprint = Some(Arc::clone(&print.text));
     }
     exchange.sessions = sessions;
     Ok(who)

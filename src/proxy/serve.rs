@@ -267,6 +267,7 @@ fn record(exchange: &mut Exchange, parts: &request::Parts, client: IpAddr) {
         origin: Origin::Weir,
         decision: RequestDecision::Cancelled,
         account: None,
+        fingerprint: None,
         limit: None,
         detector: None,
         route: None,

@@ -4,6 +4,10 @@
 //! accepted: they could be replayed (RFC 8470).
 
 mod clients;
+mod heard;
+mod hello;
+#[doc(hidden)]
+pub mod ja4;
 mod names;
 mod tickets;
 
@@ -16,14 +20,15 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use thiserror::Error;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::server::{ResolvesServerCert, VerifierBuilderError};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{self, ServerConfig};
 use tokio_rustls::server::TlsStream;
+use tokio_rustls::{StartHandshake, TlsAcceptor};
 
 use super::outbox::Socket;
+use crate::facts::Fingerprint;
 use crate::policy::tls::{ClientCertificates, MinVersion, Tls};
 use crate::policy::{ListenAddress, Policy};
 use clients::Clients;
@@ -57,6 +62,7 @@ pub struct ServerTls {
     common: Door,
     /// For those that do not.
     own: Vec<(ListenAddress, Door)>,
+    fingerprint: bool,
     /// `Strict-Transport-Security` (RFC 6797).
     pub hsts: Option<HeaderValue>,
 }
@@ -90,6 +96,7 @@ impl ServerTls {
         Ok(ServerTls {
             common: door(rules.common.as_deref())?,
             own: own.collect::<Result<_, _>>()?,
+            fingerprint: tls.fingerprint,
             hsts: tls.hsts.and_then(|age| format!("max-age={}", age.as_secs()).try_into().ok()),
         })
     }
@@ -98,13 +105,22 @@ impl ServerTls {
     pub async fn accept(
         &self,
         listener: &ListenAddress,
-        socket: Socket,
+        mut socket: Socket,
     ) -> io::Result<(TlsStream<Socket>, Guest)> {
         let own = self.own.iter().find(|(address, _)| address == listener);
         let door = own.map_or(&self.common, |(_, door)| door);
-        let stream = door.acceptor.accept(socket).await?;
+        if !self.fingerprint {
+            let stream = door.acceptor.accept(socket).await?;
+            let guest = door.clients.guest(stream.get_ref().1)?;
+            return Ok((stream, guest));
+        }
+        let (accepted, message) = heard::first_message(&mut socket).await?;
+        let fingerprint = ja4::ja4(&message).map(Fingerprint::new);
+        drop(message);
+        let config = Arc::clone(door.acceptor.config());
+        let stream = StartHandshake::from_parts(accepted, socket).into_stream(config).await?;
         let guest = door.clients.guest(stream.get_ref().1)?;
-        Ok((stream, guest))
+        Ok((stream, Guest { fingerprint, ..guest }))
     }
 }
 

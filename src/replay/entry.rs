@@ -23,6 +23,8 @@ pub struct Entry<'a> {
     pub user_agent: Option<&'a str>,
     /// The account that the request was known to be of.
     pub account: Option<&'a str>,
+    /// Of the client's handshake, by JA4.
+    pub fingerprint: Option<&'a str>,
     pub request_id: Option<&'a str>,
     /// Whether the proxy that wrote the log answered the request itself, as far as it says.
     pub by_proxy: bool,
@@ -45,6 +47,7 @@ impl Entry<'_> {
             referer: None,
             user_agent: None,
             account: None,
+            fingerprint: None,
             request_id: None,
             by_proxy: false,
             took: None,

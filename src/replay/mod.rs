@@ -24,7 +24,7 @@ use http::{HeaderMap, Method, StatusCode};
 
 use crate::detect::{MethodClass, Request, Sight};
 use crate::engine::{Arrival, Binding, Engine, FindingEvents, Text, Ticket};
-use crate::facts::{Client, Facts, Origin, Outcome, Who};
+use crate::facts::{Client, Facts, Fingerprint, Origin, Outcome, Who};
 use crate::finding::RequestId;
 use crate::policy::{Policy, path};
 use crate::remedy::Verdict;
@@ -93,11 +93,10 @@ impl Replay {
         let path = normal.as_deref().unwrap_or(raw);
         let method = Method::from_bytes(entry.method.as_bytes()).ok();
         let client = Client::fold(entry.client, policy.client.ipv4, policy.client.ipv6);
-        let who = entry.account.map(|id| Who {
-            accounts: [policy.accounts.named(&Arc::from(id))].into_iter().collect(),
-            ..Who::default()
-        });
-        let who = who.as_ref().unwrap_or(Who::ANYONE);
+        let account = entry.account.map(|id| policy.accounts.named(&Arc::from(id)));
+        let fingerprint = entry.fingerprint.map(Fingerprint::new);
+        let who = Who { accounts: account.into_iter().collect(), fingerprint, ..Who::default() };
+        let who = &who;
         let (verdict, ticket) = self.admit(&policy, entry, (client, who), method.as_ref(), path);
         let arrival = Arrival {
             at: self.now,

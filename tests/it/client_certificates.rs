@@ -2,25 +2,21 @@
 //! rustls and curl as its clients and certificates made for the test.
 
 use std::fmt::Write as _;
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, SanType, SerialNumber, date_time_ymd};
 use sha2::{Digest as _, Sha256};
+use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{
-    ClientConfig, ClientConnection, HandshakeKind, StreamOwned, SupportedProtocolVersion, version,
-};
+use tokio_rustls::rustls::{ClientConfig, HandshakeKind, SupportedProtocolVersion};
 
-use crate::harness::{Authority, Config, Launch, PATIENCE, RawOrigin, Tool, Weir};
+use crate::harness::{Authority, Config, Launch, RawOrigin, SecureClient, Tool, V12, V13, Weir};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-const V12: &[&SupportedProtocolVersion] = &[&version::TLS12];
-const V13: &[&SupportedProtocolVersion] = &[&version::TLS13];
 
 type Own = (String, String);
 
@@ -66,7 +62,7 @@ impl Site {
 
     /// The status of an answer to whoever has this certificate; an error where the handshake fails.
     fn status(&self, own: Option<&Own>, target: &str) -> io::Result<u16> {
-        status(&mut connect(&self.client(V13, own), self.secure())?, target)
+        SecureClient::connect(&self.client(V13, own), self.secure())?.status(target, "")
     }
 }
 
@@ -77,39 +73,6 @@ fn named(authority: &Authority, name: &str) -> Own {
 
 fn der(own: &Own) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(own.0.as_bytes()).unwrap()
-}
-
-type Stream = StreamOwned<ClientConnection, TcpStream>;
-
-fn connect(config: &Arc<ClientConfig>, to: SocketAddr) -> io::Result<Stream> {
-    let socket = TcpStream::connect_timeout(&to, PATIENCE)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    let name = ServerName::try_from("app.test").unwrap();
-    let mut stream = StreamOwned::new(ClientConnection::new(Arc::clone(config), name).unwrap(), socket);
-    while stream.conn.is_handshaking() {
-        stream.conn.complete_io(&mut stream.sock)?;
-    }
-    Ok(stream)
-}
-
-fn exchange(stream: &mut Stream, target: &str, lines: &str) -> io::Result<String> {
-    stream.write_all(format!("GET {target} HTTP/1.1\r\nHost: app.test\r\n{lines}\r\n").as_bytes())?;
-    let (mut response, mut piece) = (Vec::new(), [0; 4096]);
-    loop {
-        match stream.read(&mut piece)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            n => response.extend_from_slice(&piece[..n]),
-        }
-        let text = String::from_utf8_lossy(&response);
-        if text.ends_with("\r\n\r\nok") || text.ends_with('}') {
-            return Ok(text.into_owned());
-        }
-    }
-}
-
-fn status(stream: &mut Stream, target: &str) -> io::Result<u16> {
-    let answer = exchange(stream, target, "Accept: application/problem+json\r\n")?;
-    Ok(answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status"))
 }
 
 /// A limit of two requests an hour for each account, and one account with a credential by hash.
@@ -134,7 +97,7 @@ fn only_good_certificates_are_let_in() {
     ];
     for own in [None].into_iter().chain(bad.iter().map(Some)) {
         site.status(own, "/").unwrap_err();
-        connect(&site.client(V12, own), site.secure()).unwrap_err();
+        SecureClient::connect(&site.client(V12, own), site.secure()).unwrap_err();
     }
     site.weir.await_metric("weir_protocol_faults_total", &[("fault", "tls_handshake")], 12);
     let good = with(|params| {
@@ -143,7 +106,10 @@ fn only_good_certificates_are_let_in() {
     });
     for versions in [V13, V12] {
         assert_eq!(
-            status(&mut connect(&site.client(versions, Some(&good)), site.secure()).unwrap(), "/").unwrap(),
+            SecureClient::connect(&site.client(versions, Some(&good)), site.secure())
+                .unwrap()
+                .status("/", "")
+                .unwrap(),
             200
         );
     }
@@ -205,9 +171,9 @@ fn a_fingerprint_is_a_credential() {
         hash(initech),
     );
     site.weir.await_reload("ok", || site.weir.write_beside("accounts.toml", &accounts));
-    let mut known = connect(&site.client(V13, Some(acme)), site.secure()).unwrap();
-    let with_junk = |known: &mut Stream, n| {
-        let answer = exchange(known, "/", &format!("Authorization: Bearer junk-{n}\r\n")).unwrap();
+    let mut known = SecureClient::connect(&site.client(V13, Some(acme)), site.secure()).unwrap();
+    let with_junk = |known: &mut SecureClient, n| {
+        let answer = known.exchange("/", &format!("Authorization: Bearer junk-{n}\r\n")).unwrap();
         answer[9..12].to_owned()
     };
     assert_eq!([1, 2, 3].map(|n| with_junk(&mut known, n)), ["200", "200", "429"]);
@@ -230,13 +196,13 @@ fn the_app_is_told_of_the_certificate() {
     let site = Site::start(", forward = true", "", &[]);
     let acme = named(&site.clients, "acme");
     let forged = "Client-Cert: :Zm9yZ2Vk:\r\nclient_cert: :Zm9yZ2Vk:\r\nClient-Cert-Chain: :Zm9yZ2Vk:\r\n";
-    let mut known = connect(&site.client(V13, Some(&acme)), site.secure()).unwrap();
-    exchange(&mut known, "/", forged).unwrap();
+    let mut known = SecureClient::connect(&site.client(V13, Some(&acme)), site.secure()).unwrap();
+    known.exchange("/", forged).unwrap();
     let told = site.origin.next_request();
     assert_eq!(told.all("client-cert"), [format!(":{}:", STANDARD.encode(der(&acme)))]);
     assert!(told.all("client_cert").is_empty() && told.all("client-cert-chain").is_empty());
-    let mut unknown = connect(&site.client(V13, None), site.secure()).unwrap();
-    exchange(&mut unknown, "/", forged).unwrap();
+    let mut unknown = SecureClient::connect(&site.client(V13, None), site.secure()).unwrap();
+    unknown.exchange("/", forged).unwrap();
     let mut plain = site.weir.connect();
     plain.exchange(format!("GET / HTTP/1.1\r\nHost: app.test\r\n{forged}\r\n"));
     for request in [site.origin.next_request(), site.origin.next_request()] {
@@ -261,12 +227,13 @@ fn a_resumed_session_is_the_same_client() {
         for (kind, expected) in
             [(HandshakeKind::Full, 200), (HandshakeKind::Resumed, 200), (HandshakeKind::Resumed, 429)]
         {
-            let mut stream = connect(&client, site.secure()).unwrap();
-            assert_eq!(status(&mut stream, "/").unwrap(), expected);
-            assert_eq!(stream.conn.handshake_kind(), Some(kind));
+            let mut stream = SecureClient::connect(&client, site.secure()).unwrap();
+            assert_eq!(stream.status("/", "").unwrap(), expected);
+            assert_eq!(stream.session().handshake_kind(), Some(kind));
         }
         site.weir.await_reload("ok", || site.weir.write_beside("revoked.pem", &site.clients.revoke(&[7])));
-        let after = connect(&client, site.secure()).and_then(|mut stream| status(&mut stream, "/"));
+        let after =
+            SecureClient::connect(&client, site.secure()).and_then(|mut stream| stream.status("/", ""));
         after.unwrap_err();
     }
 }
@@ -276,12 +243,12 @@ fn a_resumed_session_is_the_same_client() {
 fn the_authority_is_renewed() {
     let site = Site::start(", mode = \"required\"", "", &[]);
     let (old, other) = (named(&site.clients, "acme"), Authority::new());
-    let mut open = connect(&site.client(V13, Some(&old)), site.secure()).unwrap();
-    assert_eq!(status(&mut open, "/").unwrap(), 200);
+    let mut open = SecureClient::connect(&site.client(V13, Some(&old)), site.secure()).unwrap();
+    assert_eq!(open.status("/", "").unwrap(), 200);
     site.weir.await_reload("failed", || site.weir.write_beside("clients.pem", "nothing"));
     assert_eq!(site.status(Some(&old), "/").unwrap(), 200, "what cannot be read changes nothing");
     site.weir.await_reload("ok", || site.weir.write_beside("clients.pem", &other.pem()));
-    assert_eq!(status(&mut open, "/").unwrap(), 200);
+    assert_eq!(open.status("/", "").unwrap(), 200);
     site.status(Some(&old), "/").unwrap_err();
     assert_eq!(site.status(Some(&named(&other, "acme")), "/").unwrap(), 200);
 }
@@ -311,11 +278,11 @@ fn each_listener_has_its_own_rule() {
     let acme = named(&clients, "acme");
     let stranger = servers.client_as(V13, b"http/1.1", None);
     let known = servers.client_as(V13, b"http/1.1", Some(&acme));
-    assert_eq!(status(&mut connect(&stranger, *optional).unwrap(), "/").unwrap(), 200);
+    assert_eq!(SecureClient::connect(&stranger, *optional).unwrap().status("/", "").unwrap(), 200);
     // It has tickets of the other listener now, and they let nobody in here.
-    connect(&stranger, *required).and_then(|mut stream| status(&mut stream, "/")).unwrap_err();
+    SecureClient::connect(&stranger, *required).and_then(|mut stream| stream.status("/", "")).unwrap_err();
     for to in [optional, required, none] {
-        assert_eq!(status(&mut connect(&known, *to).unwrap(), "/").unwrap(), 200);
+        assert_eq!(SecureClient::connect(&known, *to).unwrap().status("/", "").unwrap(), 200);
     }
     weir.await_metric("weir_identity_total", &[("outcome", "known")], 2);
 }

@@ -19,6 +19,7 @@ mod connections;
 mod crowding;
 mod delay;
 mod findings;
+mod fingerprints;
 mod flood;
 mod forwarding;
 mod harness;

@@ -39,6 +39,9 @@ pub struct Options {
     /// The account that it is from, by its id
     #[arg(long, value_name = "ID")]
     account: Option<String>,
+    /// What the handshake of its client looks like, by JA4
+    #[arg(long, value_name = "JA4")]
+    fingerprint: Option<String>,
     /// Its Host
     #[arg(long, value_name = "NAME", default_value = "")]
     host: String,
@@ -55,7 +58,7 @@ pub struct Options {
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "")]
     admin: Option<String>,
     /// Why the running weir refused the request with this id
-    #[arg(long, value_name = "ID", conflicts_with_all = ["method", "path", "account", "host", "header", "certificate"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["method", "path", "account", "host", "header", "certificate", "fingerprint"])]
     request: Option<String>,
     /// Also the limits that are not asked, and why
     #[arg(long)]
@@ -132,7 +135,12 @@ fn live(options: &Options) -> anyhow::Result<()> {
         encoded(&question.path),
         encoded(&question.client.to_string()),
     );
-    for (name, value) in [("account", question.account.as_deref()), ("host", Some(question.host.as_str()))] {
+    let named = [
+        ("account", question.account.as_deref()),
+        ("fingerprint", question.fingerprint.as_deref()),
+        ("host", Some(question.host.as_str())),
+    ];
+    for (name, value) in named {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             target.extend(["&", name, "=", &encoded(value)]);
         }
@@ -168,6 +176,7 @@ fn question(options: &Options) -> Question {
         path: options.path.clone().unwrap_or_default(),
         client: options.client,
         account: options.account.as_deref().map(Arc::from),
+        fingerprint: options.fingerprint.as_deref().map(Arc::from),
         headers: options.header.iter().cloned().collect::<HeaderMap>(),
     }
 }

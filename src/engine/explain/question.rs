@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::report::Report;
 use crate::engine::{Binding, Engine};
-use crate::facts::{Client, Facts, Who};
+use crate::facts::{Client, Facts, Fingerprint, Who};
 use crate::policy::host::{self, HostFault};
 use crate::policy::path::{self, PathFault};
 use crate::policy::{Policy, RouteId};
@@ -27,6 +27,8 @@ pub struct Question {
     pub client: IpAddr,
     /// An account that it is from, whatever credential proves it; beside those that its headers prove.
     pub account: Option<Arc<str>>,
+    /// What its handshake looks like, by JA4.
+    pub fingerprint: Option<Arc<str>>,
     pub headers: HeaderMap,
 }
 
@@ -63,6 +65,7 @@ impl Question {
                 who.accounts.push(policy.accounts.named(id));
             }
         }
+        who.fingerprint = self.fingerprint.clone().map(Fingerprint::new);
         let facts = Facts {
             at: now,
             address,

@@ -66,6 +66,10 @@ fn one(policy: &Policy, part: &WhoPart, facts: &Facts<'_>, nth: usize) -> String
             None => client(),
         },
         WhoPart::Session => "session".to_owned(),
+        WhoPart::Fingerprint => {
+            let text = facts.who.fingerprint.as_ref().map(|print| &*print.text);
+            format!("fingerprint {}", text.unwrap_or_default())
+        }
         WhoPart::Header(name) => format!("header {name}"),
     }
 }
@@ -75,6 +79,7 @@ fn has(part: &WhoPart, facts: &Facts<'_>) -> bool {
         WhoPart::Client | WhoPart::Network => true,
         WhoPart::Account => !facts.who.accounts.is_empty() || facts.who.unknown.is_some(),
         WhoPart::Session => facts.who.session.is_some(),
+        WhoPart::Fingerprint => facts.who.fingerprint.is_some(),
         WhoPart::Header(name) => facts.headers.contains_key(name),
     }
 }

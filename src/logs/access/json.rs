@@ -31,6 +31,7 @@ pub(super) fn write(out: &mut Vec<u8>, record: &AccessRecord, time: &mut Timesta
         },
         decision: record.decision.name(),
         account: record.account.as_deref(),
+        fingerprint: record.fingerprint.as_deref(),
         limit: record.limit.as_deref(),
         detector: record.detector.as_deref(),
         route: record.route.as_deref(),
@@ -65,6 +66,8 @@ struct Line<'a> {
     decision: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,7 +114,8 @@ mod tests {
             r#""target":"/articles/42?lang=en","version":"HTTP/1.1","host":"help.example","#,
             r#""referer":"https://help.example/articles/","user_agent":"Mozilla/5.0 (X11; Linux x86_64)","#,
             r#""request_id":"0191f3c8","status":200,"response_bytes":5120,"answered_by":"app","#,
-            r#""decision":"forwarded","account":"acme","route":"articles","server":"127.0.0.1:13000","total_us":12345,"#,
+            r#""decision":"forwarded","account":"acme","fingerprint":"t13d1516h2_8daaf6152771_e5627efa2ab1","#,
+            r#""route":"articles","server":"127.0.0.1:13000","total_us":12345,"#,
             r#""upstream_us":11900}"#,
             "\n",
             r#"{"time":"2026-11-24T05:56:12.345Z","client":"2001:db8::1","method":"GET","#,

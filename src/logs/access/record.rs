@@ -29,6 +29,8 @@ pub struct AccessRecord {
     pub decision: RequestDecision,
     /// The account behind the request, as the operator names it; the first if there are several.
     pub account: Option<Arc<str>>,
+    /// What the handshake of the client looked like, where fingerprints are taken.
+    pub fingerprint: Option<Arc<str>>,
     /// The limit that refused the request.
     pub limit: Option<Arc<str>>,
     /// The detector because of whose finding it was refused.

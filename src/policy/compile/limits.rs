@@ -54,7 +54,7 @@ pub(super) fn compile(
         numbers::check_units(limit, &limit.numbers, problems);
         numbers::check(limit, &limit.numbers, matches.as_ref(), routes, problems);
         let runs = one(limit, matches.clone(), config, problems)
-            .filter(|_| without_effect::of_limit(limit).is_none());
+            .filter(|_| without_effect::of_limit(limit, config).is_none());
         let id = runs.as_ref().and_then(|_| u16::try_from(compiled.list.len()).ok()).map(LimitId);
         compiled.list.extend(runs);
         compiled.written.push(Compiled { id, matches });
@@ -184,10 +184,8 @@ fn compile_key(limit: &written::Limit) -> LimitKey {
         KeyPart::Account => Some(WhoPart::Account),
         KeyPart::Session => Some(WhoPart::Session),
         KeyPart::Header(name) => Some(WhoPart::Header(name.clone())),
-        // A limit by fingerprint has no effect, and is left out.
-        KeyPart::Fingerprint | KeyPart::Everyone | KeyPart::Route | KeyPart::Upstream | KeyPart::Method => {
-            None
-        }
+        KeyPart::Fingerprint => Some(WhoPart::Fingerprint),
+        KeyPart::Everyone | KeyPart::Route | KeyPart::Upstream | KeyPart::Method => None,
     });
     let has = |part: KeyPart| parts().any(|p| *p == part);
     LimitKey {

@@ -31,7 +31,7 @@ pub(super) fn compile(config: &Config, problems: &Problems) -> Option<Tls> {
         }
         (None, None) => return None,
     };
-    let written::Tls { certificates, min_version, http2, redirect, hsts, client_certificates } =
+    let written::Tls { certificates, min_version, http2, redirect, hsts, client_certificates, fingerprint } =
         tls.value.as_ref()?;
     let read = |written: &At<Written>| certificate(&written.value, &config.named, problems);
     let redirects = redirect.as_ref().filter(|redirect| redirect.value != Redirect::No);
@@ -51,6 +51,7 @@ pub(super) fn compile(config: &Config, problems: &Problems) -> Option<Tls> {
         redirect: redirects.map_or(Redirect::No, |redirect| redirect.value),
         hsts: *hsts,
         client_certificates: rules?,
+        fingerprint: fingerprint.unwrap_or(false),
     })
 }
 

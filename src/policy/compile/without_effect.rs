@@ -15,7 +15,7 @@ pub(super) fn list(config: &Config) -> Vec<WithoutEffect> {
     identity(config, &mut list);
     unreasonable_load(config, &mut list);
     for limit in &config.limits {
-        if let Some(reason) = of_limit(limit) {
+        if let Some(reason) = of_limit(limit, config) {
             list.push(part(format!("limits.{}", limit.name.value), format!("{reason}: it refuses nobody")));
         }
     }
@@ -31,9 +31,12 @@ pub(super) fn list(config: &Config) -> Vec<WithoutEffect> {
 }
 
 /// Why a limit is not upheld; `None` if it is.
-pub(super) fn of_limit(limit: &Limit) -> Option<&'static str> {
+pub(super) fn of_limit(limit: &Limit, config: &Config) -> Option<&'static str> {
     let by = |part: KeyPart| limit.key.value.iter().any(|p| p.value == part);
-    by(KeyPart::Fingerprint).then_some("requests are not counted by fingerprint")
+    let tls = config.tls.as_ref().and_then(|tls| tls.value.as_ref());
+    let taken = tls.is_some_and(|tls| tls.fingerprint == Some(true));
+    (by(KeyPart::Fingerprint) && !taken)
+        .then_some("no fingerprints are taken, as `fingerprint = true` is missing from [tls]")
 }
 
 /// What must not be believed because of a detector.

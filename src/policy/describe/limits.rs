@@ -128,12 +128,13 @@ impl WhoPart {
             WhoPart::Network => "network".to_owned(),
             WhoPart::Account => "account".to_owned(),
             WhoPart::Session => "session".to_owned(),
+            WhoPart::Fingerprint => "fingerprint".to_owned(),
             WhoPart::Header(name) => format!("header:{name}"),
         }
     }
 
     /// Whether a request may lack it. Every request has an address, and so a client and a network.
     pub const fn can_be_missing(&self) -> bool {
-        matches!(self, WhoPart::Account | WhoPart::Session | WhoPart::Header(_))
+        matches!(self, WhoPart::Account | WhoPart::Session | WhoPart::Fingerprint | WhoPart::Header(_))
     }
 }

@@ -146,6 +146,7 @@ fn tls(tls: &Tls) -> Value {
             Redirect::ToPort(port) => json!(port),
         },
         "hsts": tls.hsts.map(seconds),
+        "fingerprint": tls.fingerprint,
         "client_certificates": tls.client_certificates.common.as_deref().map(client_certificates),
         "listeners": tls
             .client_certificates

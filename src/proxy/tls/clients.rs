@@ -14,6 +14,7 @@ use tokio_rustls::rustls::server::{NoClientAuth, WebPkiClientVerifier};
 use tokio_rustls::rustls::{HandshakeKind, RootCertStore, ServerConnection};
 
 use super::TlsError;
+use crate::facts::Fingerprint;
 use crate::identity::Certificate;
 use crate::policy::tls::{ClientCertificates, Demand};
 
@@ -22,6 +23,8 @@ use crate::policy::tls::{ClientCertificates, Demand};
 pub struct Guest {
     /// The certificate that it showed and that was verified.
     pub certificate: Option<Certificate>,
+    /// What its first message looked like, where that is asked for.
+    pub fingerprint: Option<Fingerprint>,
     /// The same as `Client-Cert` tells it (RFC 9440), where the app is to know.
     pub client_cert: Option<HeaderValue>,
 }
@@ -78,6 +81,7 @@ impl Clients {
         }
         Ok(Guest {
             certificate: Some(Certificate::read(own)),
+            fingerprint: None,
             client_cert: self.forward.then(|| client_cert(own)).flatten(),
         })
     }

@@ -23,6 +23,8 @@ pub enum Field {
     Referer,
     UserAgent,
     Account,
+    /// By JA4.
+    Fingerprint,
     RequestId,
     /// Whether the proxy answered itself: `weir`.
     AnsweredBy,
@@ -33,7 +35,7 @@ pub enum Field {
 }
 
 impl Field {
-    pub const COUNT: usize = 16;
+    pub const COUNT: usize = 17;
 
     /// With the names that are known, the better first; a dot leads into an object.
     const KNOWN: [(Field, &'static str, &'static [&'static str]); Self::COUNT] = [
@@ -86,6 +88,7 @@ impl Field {
             &["user_agent", "http_user_agent", "request_User-Agent", "request.headers.User-Agent"],
         ),
         (Field::Account, "account", &["account"]),
+        (Field::Fingerprint, "fingerprint", &["fingerprint", "ja4"]),
         (Field::RequestId, "request_id", &["request_id"]),
         (Field::AnsweredBy, "answered_by", &["answered_by"]),
         (Field::TookSeconds, "upstream_seconds", &["upstream_response_time"]),

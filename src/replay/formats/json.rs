@@ -57,6 +57,7 @@ impl JsonLine<'_> {
             referer: self.text(Field::Referer),
             user_agent: self.text(Field::UserAgent),
             account: self.text(Field::Account),
+            fingerprint: self.text(Field::Fingerprint),
             request_id: self.text(Field::RequestId),
             by_proxy: self.text(Field::AnsweredBy) == Some("weir"),
             took: took.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
@@ -275,13 +276,14 @@ mod tests {
         }
     }
 
-    /// Promise: what weir wrote of itself is known as its own, with the account and the id of the request.
+    /// Promise: what weir wrote of itself is known as its own, with the account, the fingerprint and the id of the request.
     #[test]
     fn weirs_own() {
-        let line = r#"{"time":"2016-02-20T05:00:45Z","client":"192.0.2.7","target":"/","status":429,"answered_by":"weir","account":"acme","request_id":"01AR","upstream_us":1500}"#;
+        let line = r#"{"time":"2016-02-20T05:00:45Z","client":"192.0.2.7","target":"/","status":429,"answered_by":"weir","account":"acme","fingerprint":"t13","request_id":"01AR","upstream_us":1500}"#;
         let read = read(line.as_bytes(), &Fields::default()).expect("JSON");
         let entry = read.entry(&mut Combined::default()).expect("a request");
         assert_eq!((entry.account, entry.request_id, entry.by_proxy), (Some("acme"), Some("01AR"), true));
+        assert_eq!(entry.fingerprint, Some("t13"));
         assert_eq!(entry.took, Some(Duration::from_micros(1500)));
     }
 }
