@@ -79,7 +79,7 @@ pub(super) fn foresee(table: &Table, terms: Terms<'_>, facts: &Facts<'_>) -> Dec
     for trial in &mut trials {
         let Some(record) = records.get_mut(trial.record) else { continue };
         let at = record.find(trial.slot, 0, trial.rule);
-        trial.check = record.check(at, trial.rule, trial.cost, facts.at);
+        trial.check = record.open().check(at, trial.rule, trial.cost, facts.at);
         details.push(trial.detail(principals[trial.record], record.status(at, trial.rule, facts.at)));
     }
     Decision {
@@ -122,22 +122,32 @@ impl<'a> Asked<'a> {
         let Terms { binding, keyed, mode, .. } = terms;
         let ceiling =
             if binding.never_refuses(facts.address, facts.who) { mode.at_most(Mode::Shadow) } else { mode };
+        let mut client = None;
         for limit in binding.applicable(facts) {
             let mode = binding.mode(limit, facts).at_most(ceiling);
             if matches!(limit.subject, Subject::Client) {
                 // By far the usual one.
-                self.try_on(limit, facts, mode, Charged { principal: facts.client.into(), terms: None });
+                let record = *client.get_or_insert_with(|| self.record_of(facts.client.into()));
+                self.try_on(limit, facts, mode, None, record);
             } else {
-                for charged in limit.subject.charges(facts, keyed) {
-                    self.try_on(limit, facts, mode, charged);
+                for Charged { principal, terms } in limit.subject.charges(facts, keyed) {
+                    let record = self.record_of(principal);
+                    self.try_on(limit, facts, mode, terms, record);
                 }
             }
         }
     }
 
-    fn try_on(&mut self, limit: &'a BoundLimit, facts: &Facts<'_>, mode: Mode, charged: Charged) {
-        let terms = charged.terms.unwrap_or_else(|| limit.rules.terms_of(facts));
-        let record = self.record_of(charged.principal);
+    #[inline]
+    fn try_on(
+        &mut self,
+        limit: &'a BoundLimit,
+        facts: &Facts<'_>,
+        mode: Mode,
+        terms: Option<TermsId>,
+        record: usize,
+    ) {
+        let terms = terms.unwrap_or_else(|| limit.rules.terms_of(facts));
         self.trials.push(Trial {
             limit,
             terms,
@@ -169,6 +179,11 @@ impl<'a> Asked<'a> {
 }
 
 impl Trial<'_> {
+    /// Whether the next one is about the same principal, whose record is then looked up once for both.
+    pub(super) const fn shares_record(&self, next: &Trial<'_>) -> bool {
+        self.record == next.record
+    }
+
     /// The same limit, asked about a network that stands for the principal.
     pub(super) fn of_network(&self, record: usize) -> Self {
         Trial { record, stands_in: true, ..self.clone() }
@@ -219,21 +234,29 @@ fn ask(trials: &mut [Trial<'_>], lent: &mut Lent<'_>, now: Moment) -> bool {
     // Both the limits and the cells of a record are mostly in the order in which they were configured.
     let mut next = 0;
     // All cells are found before the first is asked: what has to come from memory then comes together.
-    for nth in 0..trials.len() {
-        let Trial { record: owner, slot, rule, .. } = trials[nth];
+    let mut begin = 0;
+    while let Some(&Trial { record: owner, .. }) = trials.get(begin) {
         let record = lent.record(owner);
         record.expect(|| trials.iter().filter(|trial| trial.record == owner).count());
         let known = record.len();
-        trials[nth].at = record.find(slot, next, rule);
-        grown |= record.len() > known;
-        next = trials[nth].at + 1;
-    }
-    for trial in trials {
-        let record = lent.record(trial.record);
-        if grown {
-            trial.at = record.find(trial.slot, trial.at, trial.rule);
+        for trial in trials.iter_mut().skip(begin).take_while(|trial| trial.record == owner) {
+            trial.at = record.find(trial.slot, next, trial.rule);
+            next = trial.at + 1;
+            begin += 1;
         }
-        trial.check = record.check(trial.at, trial.rule, trial.cost, now);
+        grown |= record.len() > known;
+    }
+    for run in trials.chunk_by_mut(Trial::shares_record) {
+        let record = lent.record(run[0].record);
+        if grown {
+            for trial in &mut *run {
+                trial.at = record.find(trial.slot, trial.at, trial.rule);
+            }
+        }
+        let mut cells = record.open();
+        for trial in run {
+            trial.check = cells.check(trial.at, trial.rule, trial.cost, now);
+        }
     }
     grown
 }
@@ -273,10 +296,12 @@ fn charge(
     if verdict != Verdict::Forward {
         return places;
     }
-    for trial in trials.iter().filter(|trial| trial.check.is_within()) {
-        lent.record(trial.record).charge(trial.at, trial.rule, trial.cost);
-        if trial.rule.is_held() {
-            places.push(trial.place(principals[trial.record], now));
+    for run in trials.chunk_by(Trial::shares_record) {
+        let mut cells = lent.record(run[0].record).open();
+        for trial in run.iter().filter(|trial| trial.check.is_within()) {
+            if cells.charge(trial.at, trial.rule, trial.cost) {
+                places.push(trial.place(principals[trial.record], now));
+            }
         }
     }
     places

@@ -52,12 +52,12 @@ pub(super) fn hold(
     principals: &[Principal],
     now: Moment,
 ) {
-    for trial in trials {
-        let record = lent.record(trial.record);
-        if (trial.stands_in || !trial.check.is_within() || record.is_half_used(trial.at, trial.rule, now))
-            && let Some(reset_after) = record.status(trial.at, trial.rule, now).reset_after
-        {
-            record.hold_until(now.after(reset_after));
+    for run in trials.chunk_by(Trial::shares_record) {
+        let mut cells = lent.record(run[0].record).open();
+        for trial in run {
+            if trial.stands_in || !trial.check.is_within() || cells.is_half_used(trial.at, trial.rule, now) {
+                cells.hold_while_used(trial.at, trial.rule, now);
+            }
         }
     }
     let Some(network) = network else { return };
@@ -84,9 +84,7 @@ fn charge_to(lent: &mut Lent<'_>, network: Network, trial: &Trial<'_>, now: Mome
     let record = lent.record(network.record);
     let at = record.find(trial.slot, 0, trial.rule);
     record.take_over(at, trial.rule, used, now);
-    if let Some(reset_after) = record.status(at, trial.rule, now).reset_after {
-        record.hold_until(now.after(reset_after));
-    }
+    record.open().hold_while_used(at, trial.rule, now);
 }
 
 const fn can_be_stood_for(principal: Principal) -> bool {

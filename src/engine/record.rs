@@ -160,17 +160,10 @@ impl Record {
         }
     }
 
-    /// Whether a cost fits in the cell at a place that was just found.
-    pub(super) fn check(&mut self, at: usize, rule: &Rule, cost: u64, now: Moment) -> Check {
-        self.with_cell(at, |cell| cell.check(rule, cost, now))
-    }
-
-    /// Takes what a check has just found.
-    pub(super) fn charge(&mut self, at: usize, rule: &Rule, cost: u64) {
-        self.with_cell(at, |cell| cell.charge(rule, cost));
-        if rule.is_held() {
-            self.in_flight = self.in_flight.saturating_add(1);
-        }
+    /// For a decision, which asks several cells one after the other.
+    pub(super) fn open(&mut self) -> Open<'_> {
+        let Record { cells, held_until, heap_bytes, in_flight } = self;
+        Open { slots: cells.get_mut(), held_until, heap_bytes, in_flight }
     }
 
     /// Takes over what was used elsewhere. All of it is taken now: later than it was, never earlier. Except for
@@ -193,11 +186,6 @@ impl Record {
     /// How the cell at a place stands, after a check by the same rule.
     pub(super) fn status(&mut self, at: usize, rule: &Rule, now: Moment) -> Status {
         self.cells.get_mut()[at].cell.status(rule, now)
-    }
-
-    /// Whether more than half of a limit is used, after a check by the same rule.
-    pub(super) fn is_half_used(&mut self, at: usize, rule: &Rule, now: Moment) -> bool {
-        self.cells.get_mut()[at].cell.is_half_used(rule, now)
     }
 
     /// Ends a request in one of the cells that count it as in flight; it has spent so much.
@@ -223,27 +211,96 @@ impl Record {
     }
 
     fn with_cell<R>(&mut self, at: usize, f: impl FnOnce(&mut Cell) -> R) -> R {
-        let cell = &mut self.cells.get_mut()[at].cell;
-        let before = cell_bytes(cell);
-        let answer = f(cell);
-        let after = cell_bytes(cell);
-        self.count(before, after);
-        answer
+        self.open().with_cell(at, f)
     }
 
     /// Notes that something which took so many bytes takes so many now.
     fn count(&mut self, before: usize, after: usize) {
-        let bytes = (self.heap_bytes as usize).saturating_sub(before).saturating_add(after);
-        self.heap_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        count(&mut self.heap_bytes, before, after);
     }
+}
+
+/// The cells of a record. Places are those that [`Record::find`] gave.
+#[derive(Debug)]
+pub(super) struct Open<'a> {
+    slots: &'a mut [Slot],
+    held_until: &'a mut Moment,
+    heap_bytes: &'a mut u32,
+    in_flight: &'a mut u32,
+}
+
+impl Open<'_> {
+    /// Whether a cost fits in a cell.
+    #[inline]
+    pub(super) fn check(&mut self, at: usize, rule: &Rule, cost: u64, now: Moment) -> Check {
+        // By far the usual cell, and a check leaves what it owns as it is.
+        if let (Cell::Sliding(cell), Rule::Sliding(rule)) = (&mut self.slots[at].cell, rule)
+            && cell.keeps_blocks(rule)
+        {
+            return cell.check(rule, cost, now);
+        }
+        self.with_cell(at, |cell| cell.check(rule, cost, now))
+    }
+
+    /// Takes what a check has just found. Whether it counts as in flight until it is [released](Record::release).
+    #[inline]
+    pub(super) fn charge(&mut self, at: usize, rule: &Rule, cost: u64) -> bool {
+        if let (Cell::Sliding(cell), Rule::Sliding(rule)) = (&mut self.slots[at].cell, rule) {
+            let before = cell.heap_bytes();
+            cell.charge(rule, cost);
+            let after = cell.heap_bytes();
+            if before != after {
+                count(self.heap_bytes, with_loss(before), with_loss(after));
+            }
+            return false;
+        }
+        self.with_cell(at, |cell| cell.charge(rule, cost));
+        let is_held = rule.is_held();
+        *self.in_flight = self.in_flight.saturating_add(u32::from(is_held));
+        is_held
+    }
+
+    /// Whether more than half of a limit is used, after a check by the same rule.
+    #[inline]
+    pub(super) fn is_half_used(&mut self, at: usize, rule: &Rule, now: Moment) -> bool {
+        self.slots[at].cell.is_half_used(rule, now)
+    }
+
+    /// Remembers the record until a cell is as good as new; not for requests in flight, which nobody forgets.
+    pub(super) fn hold_while_used(&mut self, at: usize, rule: &Rule, now: Moment) {
+        if let Some(reset_after) = self.slots[at].cell.status(rule, now).reset_after {
+            *self.held_until = (*self.held_until).max(now.after(reset_after));
+        }
+    }
+
+    #[inline]
+    fn with_cell<R>(&mut self, at: usize, f: impl FnOnce(&mut Cell) -> R) -> R {
+        let cell = &mut self.slots[at].cell;
+        let before = cell_bytes(cell);
+        let answer = f(cell);
+        let after = cell_bytes(cell);
+        if before != after {
+            count(self.heap_bytes, before, after);
+        }
+        answer
+    }
+}
+
+/// Notes that something which took so many bytes takes so many now.
+fn count(heap_bytes: &mut u32, before: usize, after: usize) {
+    let bytes = (*heap_bytes as usize).saturating_sub(before).saturating_add(after);
+    *heap_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
 }
 
 /// What a cell owns, and half as much for what the allocator loses: cells grow through blocks of many sizes, and a
 /// page of blocks of one size serves no other as long as any of them is in use. With 300,000 clients of 100 stamps
 /// each (`cargo bench --bench memory`) a quarter more was resident than was counted without it; half is to the safe side.
-fn cell_bytes(cell: &Cell) -> usize {
-    let bytes = cell.heap_bytes();
+const fn with_loss(bytes: usize) -> usize {
     bytes + bytes / 2
+}
+
+fn cell_bytes(cell: &Cell) -> usize {
+    with_loss(cell.heap_bytes())
 }
 
 #[cfg(test)]
@@ -271,14 +328,14 @@ mod tests {
         let (rule, mut record) = (rule(3), Record::default());
         let (start, half) = (Moment::ORIGIN, Moment::from_nanos(500_000_000));
         let at = record.find(SlotKey::default(), 0, &rule);
-        assert!(record.check(at, &rule, 1, start).is_within());
-        record.charge(at, &rule, 1);
+        assert!(record.open().check(at, &rule, 1, start).is_within());
+        record.open().charge(at, &rule, 1);
         record.take_over(at, &rule, 1, half);
-        assert!(record.check(at, &rule, 1, half).is_within());
-        assert!(!record.check(at, &rule, 2, half).is_within());
+        assert!(record.open().check(at, &rule, 1, half).is_within());
+        assert!(!record.open().check(at, &rule, 2, half).is_within());
         record.take_over(at, &rule, 9, half);
         let back = Moment::from_nanos(1_500_000_000);
-        assert!(!record.check(at, &rule, 1, Moment::from_nanos(1_499_999_999)).is_within());
-        assert!(record.check(at, &rule, 3, back).is_within());
+        assert!(!record.open().check(at, &rule, 1, Moment::from_nanos(1_499_999_999)).is_within());
+        assert!(record.open().check(at, &rule, 3, back).is_within());
     }
 }

@@ -39,6 +39,7 @@ impl Rules {
     }
 
     /// For somebody with these terms.
+    #[inline]
     pub(super) fn of(&self, terms: TermsId) -> &Rule {
         &self.numbers(terms).rule
     }
@@ -53,7 +54,11 @@ impl Rules {
         theirs.min_by(|a, b| generosity(*a).total_cmp(&generosity(*b))).unwrap_or_default()
     }
 
+    #[inline]
     fn numbers(&self, terms: TermsId) -> &Numbers {
+        if self.others.is_empty() {
+            return &self.own;
+        }
         match self.others.binary_search_by_key(&terms, |(terms, _)| *terms) {
             Ok(at) => self.others.get(at).map_or(&self.own, |(_, numbers)| numbers),
             Err(_) => &self.own,

@@ -132,9 +132,16 @@ impl Cell {
     ///
     /// A cell never sees time run backwards: an earlier `now` counts as the latest one it was given. A cell of
     /// another algorithm than the rule starts afresh.
+    #[inline]
     pub fn check(&mut self, rule: &Rule, cost: u64, now: Moment) -> Check {
         match (&mut *self, rule) {
             (Cell::Sliding(cell), Rule::Sliding(rule)) => cell.check(rule, cost, now),
+            _ => self.check_other(rule, cost, now),
+        }
+    }
+
+    fn check_other(&mut self, rule: &Rule, cost: u64, now: Moment) -> Check {
+        match (&mut *self, rule) {
             (Cell::Gcra(cell), Rule::Gcra(rule)) => cell.check(rule, cost, now),
             (Cell::Concurrency(cell), Rule::Concurrency(rule)) => cell.check(rule),
             (Cell::Quota(cell), Rule::Quota(rule)) => cell.check(rule, cost, now),
@@ -150,9 +157,16 @@ impl Cell {
 
     /// Takes `cost` units, which the [`check`](Self::check) just before found, at the time of that check. For
     /// debts, `cost` is what a request in flight is known to cost at least, and counts until it is settled.
+    #[inline]
     pub fn charge(&mut self, rule: &Rule, cost: u64) {
         match (self, rule) {
             (Cell::Sliding(cell), Rule::Sliding(rule)) => cell.charge(rule, cost),
+            (other, rule) => other.charge_other(rule, cost),
+        }
+    }
+
+    fn charge_other(&mut self, rule: &Rule, cost: u64) {
+        match (self, rule) {
             (Cell::Gcra(cell), Rule::Gcra(rule)) => cell.charge(rule, cost),
             (Cell::Concurrency(cell), Rule::Concurrency(_)) => cell.charge(),
             (Cell::Quota(cell), Rule::Quota(rule)) => cell.charge(rule, cost),
@@ -212,6 +226,7 @@ impl Cell {
     }
 
     /// Whether more than half of the limit is used, after a check at `now`. What [`status`](Self::status) says, for less.
+    #[inline]
     pub fn is_half_used(&mut self, rule: &Rule, now: Moment) -> bool {
         if let (Cell::Sliding(cell), Rule::Sliding(rule)) = (&*self, rule) {
             return cell.is_half_used(rule);
@@ -234,10 +249,18 @@ impl Cell {
     }
 
     /// Bytes held outside the cell itself, as the allocator gives them: see [`allocated`].
+    #[inline]
     pub fn heap_bytes(&self) -> usize {
         match self {
             Cell::Sliding(cell) => cell.heap_bytes(),
             Cell::Gcra(_) | Cell::Concurrency(_) | Cell::Quota(_) => 0,
+            _ => self.debt_bytes(),
+        }
+    }
+
+    fn debt_bytes(&self) -> usize {
+        match self {
+            Cell::Sliding(_) | Cell::Gcra(_) | Cell::Concurrency(_) | Cell::Quota(_) => 0,
             Cell::WindowDebt(cell) => cell.heap_bytes(),
             Cell::PacedDebt(cell) => cell.heap_bytes(),
             Cell::MonthDebt(cell) => cell.heap_bytes(),

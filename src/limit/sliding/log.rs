@@ -23,27 +23,59 @@ pub(super) enum Shape {
     Parts,
 }
 
-impl Shape {
+/// How a window is cut in either shape, ready for the ticks of many times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Grid {
+    window: u64,
+    /// Nanoseconds in a part.
+    part: u64,
+    /// 2^64 by that, less one where that is a power of two: a division takes longer than anything else here.
+    parts_per_2_64: u64,
+    /// Of a time, what a stamp leaves out: a window has at most 2^31 ticks.
+    stamp_bits: u32,
+}
+
+impl Grid {
+    pub(super) const fn of(window: u64) -> Self {
+        let part = window.div_ceil(ENTRIES_MAX as u64);
+        Grid {
+            window,
+            part,
+            parts_per_2_64: u64::MAX / part,
+            stamp_bits: u64::BITS - (window >> 31).leading_zeros(),
+        }
+    }
+
+    pub(super) const fn window(&self) -> u64 {
+        self.window
+    }
+
     /// Nanoseconds in a tick.
-    const fn grain(self, window: u64) -> u64 {
-        match self {
-            Shape::Stamps => 1 << stamp_bits(window),
-            Shape::Parts => window.div_ceil(ENTRIES_MAX as u64),
+    const fn grain(&self, shape: Shape) -> u64 {
+        match shape {
+            Shape::Stamps => 1 << self.stamp_bits,
+            Shape::Parts => self.part,
         }
     }
 
     /// The tick of a time, rounded up.
-    const fn tick(self, window: u64, at: u64) -> u64 {
-        match self {
-            // A division takes longer than anything else here.
-            Shape::Stamps => {
-                let bits = stamp_bits(window);
-                (at >> bits) + (at & ((1 << bits) - 1) != 0) as u64
-            }
-            Shape::Parts => at.div_ceil(self.grain(window)),
+    const fn tick(&self, shape: Shape, at: u64) -> u64 {
+        match shape {
+            Shape::Stamps => (at >> self.stamp_bits) + (at & ((1 << self.stamp_bits) - 1) != 0) as u64,
+            Shape::Parts => self.whole_parts(at),
         }
     }
 
+    /// `at.div_ceil(self.part)`. The factor is short of 2^64 / part by at most one, so that the product is short of
+    /// the quotient by less than one.
+    const fn whole_parts(&self, at: u64) -> u64 {
+        let below = ((at as u128 * self.parts_per_2_64 as u128) >> u64::BITS) as u64;
+        let rest = at - below * self.part;
+        below + (rest > 0) as u64 + (rest > self.part) as u64
+    }
+}
+
+impl Shape {
     /// Bits of a tick that an entry keeps: ages in a window go up to 2^31 in one shape, to 128 in the other.
     const fn tick_bits(self) -> u32 {
         match self {
@@ -51,11 +83,6 @@ impl Shape {
             Shape::Parts => 8,
         }
     }
-}
-
-/// Of a time, what a stamp leaves out: a window has at most 2^31 ticks.
-const fn stamp_bits(window: u64) -> u32 {
-    u64::BITS - (window >> 31).leading_zeros()
 }
 
 /// What an entry is kept in. 4 bytes hold 2^24 units in a part of a window.
@@ -153,6 +180,11 @@ impl<W: Word> Log<W> {
         self.shape
     }
 
+    /// Whether it has no block.
+    pub(super) const fn is_inline(&self) -> bool {
+        matches!(self.older, Words::Inline(_))
+    }
+
     /// Bytes of its block, as asked of the allocator.
     pub(super) fn block_bytes(&self) -> usize {
         match &self.older {
@@ -163,12 +195,14 @@ impl<W: Word> Log<W> {
 
     /// When the newest unit was taken, rounded up.
     pub(super) fn newest_stamp(&self) -> u64 {
-        self.newest_tick() * self.grain()
+        let grid = self.grid();
+        self.newest_tick(&grid) * grid.grain(self.shape)
     }
 
     /// Times and units of all entries, oldest first.
     pub(super) fn entries(&self) -> impl Iterator<Item = (u64, u64)> {
-        let (grain, newest) = (self.grain(), self.newest_tick());
+        let grid = self.grid();
+        let (grain, newest) = (grid.grain(self.shape), self.newest_tick(&grid));
         let older = (0..usize::from(self.len)).map(move |at| {
             let (age, units) = self.unpack(self.word(at));
             ((newest - age) * grain, units)
@@ -177,8 +211,9 @@ impl<W: Word> Log<W> {
         older.chain(last)
     }
 
-    /// Moves to `at`, never backwards, and forgets what is back.
-    pub(super) fn advance(&mut self, at: u64) {
+    /// Moves to `at`, never backwards, and forgets what is back. The grid is that of the log's window.
+    #[inline]
+    pub(super) fn advance(&mut self, grid: &Grid, at: u64) {
         if at <= self.seen {
             // Nothing that is back is kept: a decision asks more than once.
             return;
@@ -187,7 +222,7 @@ impl<W: Word> Log<W> {
             self.seen = at;
             return;
         }
-        let (grain, newest) = (self.grain(), self.newest_tick());
+        let (grain, newest) = (grid.grain(self.shape), self.newest_tick(grid));
         self.seen = at;
         if newest * grain + self.window <= self.seen {
             self.clear();
@@ -207,24 +242,27 @@ impl<W: Word> Log<W> {
     /// Lets so much time pass that what is repeated every window is as it was: an even number of windows, in a
     /// log whose window is a whole number of ticks. `limit::debt` says what for.
     pub(super) fn skip_windows(&mut self, windows: u64) {
-        let is_whole = windows.is_multiple_of(2) && self.window.is_multiple_of(self.grain());
+        let grid = self.grid();
+        let grain = grid.grain(self.shape);
+        let is_whole = windows.is_multiple_of(2) && self.window.is_multiple_of(grain);
         debug_assert!(is_whole, "entries keep a tick's low bits");
-        let newest = self.newest_tick() + windows * (self.window / self.grain());
+        let newest = self.newest_tick(&grid) + windows * (self.window / grain);
         self.seen += windows * self.window;
         self.newest = low_bits(newest);
     }
 
     /// Takes units now.
-    pub(super) fn add(&mut self, units: u64) -> Result<(), Full> {
-        self.put(self.tick(), units)
+    #[inline]
+    pub(super) fn add(&mut self, grid: &Grid, units: u64) -> Result<(), Full> {
+        self.put(self.tick(grid), units)
     }
 
     /// Takes units now, and where there is no room for another entry, makes them one with the newest: late, never
     /// early. More than 2^64 - 1 units are not told apart.
-    pub(super) fn add_or_merge(&mut self, units: u64) {
+    pub(super) fn add_or_merge(&mut self, grid: &Grid, units: u64) {
         let units = units.min(W::MAX - self.used());
-        if self.add(units).is_err() {
-            self.newest = low_bits(self.tick());
+        if self.add(grid, units).is_err() {
+            self.newest = low_bits(self.tick(grid));
             self.newest_units = W::of(self.newest_units.get() + units);
             self.used = W::of(self.used() + units);
         }
@@ -252,10 +290,10 @@ impl<W: Word> Log<W> {
         window: u64,
         seen: u64,
     ) -> Self {
-        let mut log = Log::new(shape, window, seen);
+        let (mut log, grid) = (Log::new(shape, window, seen), Grid::of(window));
         for (tick, units) in live(entries, shape, window, seen) {
             if log.put(tick, units).is_err() {
-                log.add_or_merge(units);
+                log.add_or_merge(&grid, units);
             }
         }
         log
@@ -283,9 +321,10 @@ impl<W: Word> Log<W> {
 
     /// Packs the newest entry into the ring, in as many words as its units need.
     fn retire_newest(&mut self) -> Result<(), Full> {
-        let per_word = 1 << (W::BITS - self.shape.tick_bits());
+        let bits = W::BITS - self.shape.tick_bits();
+        let per_word = 1 << bits;
         let mut units = self.newest_units.get();
-        let words = units.div_ceil(per_word);
+        let words = (units >> bits) + u64::from(units & (per_word - 1) > 0);
         let len = usize::try_from(words).unwrap_or(usize::MAX).saturating_add(self.len.into());
         if len > ENTRIES_MAX {
             return Err(Full);
@@ -331,17 +370,18 @@ impl<W: Word> Log<W> {
         (self.head, self.len) = (0, 0);
     }
 
-    const fn grain(&self) -> u64 {
-        self.shape.grain(self.window)
+    const fn grid(&self) -> Grid {
+        Grid::of(self.window)
     }
 
     /// The tick of `seen`.
-    const fn tick(&self) -> u64 {
-        self.shape.tick(self.window, self.seen)
+    const fn tick(&self, grid: &Grid) -> u64 {
+        debug_assert!(grid.window == self.window);
+        grid.tick(self.shape, self.seen)
     }
 
-    fn newest_tick(&self) -> u64 {
-        let now = self.tick();
+    fn newest_tick(&self, grid: &Grid) -> u64 {
+        let now = self.tick(grid);
         now - u64::from(low_bits(now).wrapping_sub(self.newest))
     }
 
@@ -393,10 +433,36 @@ fn live(
     window: u64,
     seen: u64,
 ) -> impl Iterator<Item = (u64, u64)> {
+    let grid = Grid::of(window);
     let live = entries.filter(move |(stamp, _)| stamp + window > seen);
-    live.map(move |(stamp, units)| (shape.tick(window, stamp.min(seen)), units))
+    live.map(move |(stamp, units)| (grid.tick(shape, stamp.min(seen)), units))
 }
 
 const fn low_bits(tick: u64) -> u32 {
     (tick & 0xffff_ffff) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::limit::instant::{HORIZON, ORIGIN};
+
+    proptest! {
+        /// Promise: a tick without a division is the tick with one, for every window and time there can be, and at
+        /// the edges of parts.
+        #[test]
+        fn ticks_are_those_of_a_division(
+            window in prop_oneof![1..=1000_u64, 1..=HORIZON],
+            at in 0..=ORIGIN + HORIZON,
+            nth in 0..1000_u64,
+        ) {
+            let (grid, part) = (Grid::of(window), window.div_ceil(128));
+            let edge = part.saturating_mul(nth).min(HORIZON);
+            for at in [at, edge.saturating_sub(1), edge, edge + 1] {
+                prop_assert_eq!(grid.tick(Shape::Parts, at), at.div_ceil(part));
+            }
+        }
+    }
 }

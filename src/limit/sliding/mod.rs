@@ -10,7 +10,7 @@ mod log;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use self::log::{ENTRIES_MAX, Log, Shape};
+use self::log::{ENTRIES_MAX, Grid, Log, Shape};
 use super::instant::{HORIZON, ORIGIN, from_unix, instant, moment, to_unix};
 use super::memory::allocated;
 use super::saved::SavedWindow;
@@ -21,8 +21,8 @@ use crate::time::{Moment, WallTime, nanos};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlidingRule {
     units: u64,
-    /// Nanoseconds, at least one.
-    window: u64,
+    /// Of a window of at least one nanosecond.
+    grid: Grid,
     /// Whether every unit has a stamp of its own.
     stamps: bool,
 }
@@ -31,13 +31,14 @@ impl SlidingRule {
     /// A window of nothing is taken as a nanosecond, one of more than 73 years as 73 years.
     pub fn new(units: NonZeroU64, window: Duration) -> Self {
         let (units, window) = (units.get(), nanos(window).clamp(1, HORIZON));
-        SlidingRule { units, window, stamps: units <= ENTRIES_MAX as u64 }
+        SlidingRule { units, grid: Grid::of(window), stamps: units <= ENTRIES_MAX as u64 }
     }
 
     /// The same in whole parts of the window, whatever N: the window is rounded up to 128 ns.
     pub(super) fn in_parts(units: NonZeroU64, window: Duration) -> Self {
         let rule = SlidingRule::new(units, window);
-        SlidingRule { window: rule.window.next_multiple_of(ENTRIES_MAX as u64), stamps: false, ..rule }
+        let window = rule.window().next_multiple_of(ENTRIES_MAX as u64);
+        SlidingRule { grid: Grid::of(window), stamps: false, ..rule }
     }
 
     pub(super) const fn units(&self) -> u64 {
@@ -45,7 +46,7 @@ impl SlidingRule {
     }
 
     pub(super) const fn window(&self) -> u64 {
-        self.window
+        self.grid.window()
     }
 
     const fn shape(&self, used: u64) -> Shape {
@@ -87,23 +88,50 @@ impl Default for SlidingCell {
 }
 
 impl SlidingCell {
+    #[inline]
     pub fn check(&mut self, rule: &SlidingRule, cost: u64, now: Moment) -> Check {
         self.advance(rule, instant(now));
         if self.used().checked_add(cost).is_some_and(|used| used <= rule.units) {
             return Check::Within;
         }
+        self.over(rule, cost, now)
+    }
+
+    /// What a check says of a cost that does not fit.
+    #[cold]
+    fn over(&self, rule: &SlidingRule, cost: u64, now: Moment) -> Check {
         let keep_max = rule.units.checked_sub(cost);
         let back = keep_max.and_then(|keep_max| self.back_at(self.used().saturating_sub(keep_max)));
         Check::Over { retry_after: back.map(|at| moment(at).since(now)) }
     }
 
+    /// Whether a check by this rule leaves what the cell owns as it is: its window is the rule's.
+    #[inline]
+    pub fn keeps_blocks(&self, rule: &SlidingRule) -> bool {
+        self.window() == rule.window()
+    }
+
+    #[inline]
     pub fn charge(&mut self, rule: &SlidingRule, cost: u64) {
         if cost == 0 {
             return;
         }
         let shape = rule.shape(self.used().saturating_add(cost));
         match &mut self.0 {
-            Width::Wide(log) if log.used() > 0 => log.add_or_merge(cost),
+            // By far the usual case.
+            Width::Narrow(log) if log.shape() == shape => {
+                if log.add(&rule.grid, cost).is_err() {
+                    self.reshape_and_charge(rule, shape, cost);
+                }
+            }
+            _ => self.reshape_and_charge(rule, shape, cost),
+        }
+    }
+
+    /// Takes units that do not fit into the log as it is.
+    fn reshape_and_charge(&mut self, rule: &SlidingRule, shape: Shape, cost: u64) {
+        match &mut self.0 {
+            Width::Wide(log) if log.used() > 0 => log.add_or_merge(&rule.grid, cost),
             Width::Wide(log) => {
                 self.0 = Width::Narrow(Log::new(shape, log.window(), log.seen()));
                 self.charge(rule, cost);
@@ -114,9 +142,9 @@ impl SlidingCell {
                     *log = Log::of(log.entries(), shape, log.window(), log.seen())
                         .unwrap_or_else(|_| log.clone());
                 }
-                if log.add(cost).is_err() {
-                    self.cut_wide(rule.window);
-                    log!(mut self, log => log.add_or_merge(cost));
+                if log.add(&rule.grid, cost).is_err() {
+                    self.cut_wide(rule.window());
+                    log!(mut self, log => log.add_or_merge(&rule.grid, cost));
                 }
             }
         }
@@ -129,6 +157,7 @@ impl SlidingCell {
     }
 
     /// After a check.
+    #[inline]
     pub fn is_half_used(&self, rule: &SlidingRule) -> bool {
         self.used() > rule.units / 2
     }
@@ -137,19 +166,22 @@ impl SlidingCell {
         self.used() == 0 || self.all_back_at() <= instant(now)
     }
 
+    #[inline]
     pub fn heap_bytes(&self) -> usize {
         match &self.0 {
+            Width::Narrow(log) if log.is_inline() => 0,
             Width::Narrow(log) => allocated(log.block_bytes()),
             Width::Wide(log) => allocated(size_of::<Log<u64>>()) + allocated(log.block_bytes()),
         }
     }
 
     /// Moves to `at`, never backwards, and forgets what is back.
+    #[inline]
     pub(super) fn advance(&mut self, rule: &SlidingRule, at: u64) {
-        if self.window() != rule.window {
-            self.rewindow(rule.window);
+        if self.window() != rule.window() {
+            self.rewindow(rule.window());
         }
-        log!(mut self, log => log.advance(at));
+        log!(mut self, log => log.advance(&rule.grid, at));
     }
 
     pub(super) fn used(&self) -> u64 {
