@@ -1,5 +1,7 @@
 //! Conduct as the engine's doors see it: findings, what is done about them, and what must not become one.
 
+#[path = "watch/astray.rs"]
+mod astray;
 #[path = "watch/demand.rs"]
 mod demand;
 #[path = "watch/findings.rs"]

@@ -202,6 +202,7 @@ mod tests {
     use crate::findings::report::tests::report;
     use crate::findings::stream::Change;
     use crate::findings::{BEHIND_MAX, Book};
+    use crate::time::Moment;
 
     /// Promise: a follower that is slow holds nobody up and takes no memory for it: it is told how many it missed, and
     /// goes on with the latest. It hears only what it asked for, and its stream ends when weir stops.
@@ -216,10 +217,10 @@ mod tests {
             let telling = tokio::spawn(async move { tell(followed, &filter, &sender).await });
             // Told at once: the follower has had no turn yet.
             for id in 1..=BEHIND_MAX as u64 + 44 {
-                book.tell(Change::Opened, Behaviour::Crawl, report(id));
+                book.tell(Change::Opened, Behaviour::Crawl, report(id), Moment::ORIGIN);
             }
             let other = FindingReport { detector: "flood".to_owned(), ..report(9) };
-            book.tell(Change::Opened, Behaviour::Flood, other);
+            book.tell(Change::Opened, Behaviour::Flood, other, Moment::ORIGIN);
             book.close();
             assert_eq!(receiver.recv().await, Some(stream::BEGINNING));
             assert_eq!(receiver.recv().await, Some(stream::missed(45)));

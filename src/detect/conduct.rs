@@ -68,6 +68,9 @@ pub struct Event<'a> {
     pub at: Moment,
     /// A hash of the client that sent it; 0 where that is not known.
     pub from: u64,
+    /// Whether weir answered because nothing is there that was asked for. That tells of the request, and not of how
+    /// the app is.
+    pub is_astray: bool,
 }
 
 impl Conduct {
@@ -223,9 +226,9 @@ impl Conduct {
     }
 
     fn note_health(&mut self, event: &Event<'_>) {
-        let Event { answer, is_slow, at, .. } = *event;
+        let Event { answer, is_slow, at, is_astray, .. } = *event;
         let is_remarkable = answer.status >= 500 || is_slow || answer.bytes >= LARGE || self.requests >= MANY;
-        if answer.status == 0 || !(is_remarkable || self.health.is_some()) {
+        if is_astray || answer.status == 0 || !(is_remarkable || self.health.is_some()) {
             return;
         }
         let before = self.requests.saturating_sub(1);

@@ -95,6 +95,10 @@ const PATHS: &[(&str, Signature)] = &[
     ("/../", Signature::Traversal),
     ("/..\\", Signature::Traversal),
     ("\\..\\", Signature::Traversal),
+    // A path that cannot be read one way only is looked at as it came.
+    ("%2e%2e", Signature::Traversal),
+    ("..%2f", Signature::Traversal),
+    ("..%5c", Signature::Traversal),
     ("/etc/passwd", Signature::Traversal),
     ("/win.ini", Signature::Traversal),
     ("<script", Signature::Injection),
@@ -181,6 +185,9 @@ mod tests {
         assert_eq!(signatures.find("/.ENV", None), Some(Signature::Secret));
         assert_eq!(signatures.find("/blog/wp-config.php.bak", None), Some(Signature::Secret));
         assert_eq!(signatures.find("/item", Some("id=1 UNION%20SELECT 1")), Some(Signature::Injection));
+        for climb in ["/static/..%2F..%2Fetc/hosts", "/%2e%2e%5cboot", "/a/%2E%2E/b", "/..%5c..%5cx"] {
+            assert_eq!(signatures.find(climb, None), Some(Signature::Traversal), "{climb}");
+        }
         for page in ["/", "/environment", "/git/guide", "/docs/passwords", "/2015/08/union"] {
             assert_eq!(signatures.find(page, Some("q=select+a+union&page=2")), None, "{page}");
         }

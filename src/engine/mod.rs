@@ -27,7 +27,9 @@ pub use queue::QueuePlace;
 pub use snapshot::{Extent, OtherKey, Restore, SnapshotHead, SnapshotPart};
 pub use switch::ModeOverride;
 pub use ticket::Ticket;
-pub use watch::{Arrival, Case, FindingEvent, FindingEvents, FindingFilter, Sanction, Text, WatchStats};
+pub use watch::{
+    Arrival, Case, FINDING_KEPT_FOR, FindingEvent, FindingEvents, FindingFilter, Sanction, Text, WatchStats,
+};
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -16,7 +16,9 @@ use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
 use crate::clause::Behaviour;
+use crate::engine::FINDING_KEPT_FOR;
 use crate::facts::Principal;
+use crate::time::Moment;
 use report::FindingReport;
 use stream::{Change, Event};
 
@@ -38,8 +40,8 @@ struct Pages {
     /// By behaviour; of which there are none is left out.
     open: HashMap<Behaviour, u64>,
     names: Names,
-    /// The latest changes.
-    told: VecDeque<Arc<Event>>,
+    /// The latest changes, each with when it was told.
+    told: VecDeque<(Moment, Arc<Event>)>,
     /// The number of the last change.
     last: u64,
     /// `None` once nothing more is told.
@@ -80,7 +82,7 @@ impl Default for Book {
 
 impl Book {
     /// Notes a change of a finding, and tells it to those who follow.
-    pub fn tell(&self, change: Change, behaviour: Behaviour, report: FindingReport) {
+    pub fn tell(&self, change: Change, behaviour: Behaviour, report: FindingReport, now: Moment) {
         let mut pages = self.pages.lock();
         pages.last += 1;
         match change {
@@ -96,13 +98,22 @@ impl Book {
             }
         }
         let event = Arc::new(Event { number: pages.last, change, report });
-        pages.told.push_back(Arc::clone(&event));
+        pages.told.push_back((now, Arc::clone(&event)));
         if pages.told.len() > BEHIND_MAX {
             pages.told.pop_front();
         }
         if let Some(followers) = &pages.followers {
             // An error means that nobody follows.
             let _ = followers.send(event);
+        }
+    }
+
+    /// Forgets the changes that were told longer ago than closed findings are kept, with the addresses in them.
+    pub fn forget_old(&self, now: Moment) {
+        let mut pages = self.pages.lock();
+        let is_old = |(told, _): &(Moment, Arc<Event>)| now.since(*told) >= FINDING_KEPT_FOR;
+        while pages.told.front().is_some_and(is_old) {
+            pages.told.pop_front();
         }
     }
 
@@ -125,7 +136,7 @@ impl Book {
             return Some(Followed { backlog: Vec::new(), missed: 0, changes });
         };
         let backlog: Vec<Arc<Event>> =
-            pages.told.iter().filter(|event| event.number > seen).map(Arc::clone).collect();
+            pages.told.iter().map(|(_, event)| event).filter(|event| event.number > seen).cloned().collect();
         let missed = (pages.last - seen).saturating_sub(backlog.len() as u64);
         Some(Followed { backlog, missed, changes })
     }
@@ -156,11 +167,33 @@ impl Book {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::report::tests::report;
     use super::*;
 
     fn tell(book: &Book, change: Change, id: u64) {
-        book.tell(change, Behaviour::Crawl, report(id));
+        book.tell(change, Behaviour::Crawl, report(id), Moment::ORIGIN);
+    }
+
+    /// Promise: no change, and no address in it, is remembered for longer than a closed finding is: a day. Who comes
+    /// back after that is told how much was missed.
+    #[test]
+    fn changes_are_forgotten() {
+        let (book, at) =
+            (Book::default(), |hours: u64| Moment::ORIGIN.after(Duration::from_secs(hours * 3600)));
+        for (id, hours) in [(1, 0), (2, 1), (3, 20)] {
+            book.tell(Change::Closed, Behaviour::Crawl, report(id), at(hours));
+        }
+        let remembered = |now| {
+            book.forget_old(now);
+            let followed = book.follow(Some(0)).unwrap();
+            (followed.backlog.iter().map(|event| event.report.id).collect::<Vec<_>>(), followed.missed)
+        };
+        assert_eq!(remembered(at(23)), (vec![1, 2, 3], 0));
+        assert_eq!(remembered(at(24)), (vec![2, 3], 1));
+        assert_eq!(remembered(at(44)), (vec![], 3));
+        assert_eq!(book.last(), 3);
     }
 
     /// Promise: how many are open is known, of each behaviour.

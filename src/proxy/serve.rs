@@ -126,7 +126,8 @@ async fn pass(
     if !trusted {
         redirect_plain(exchange, &parts.headers, &target)?;
     }
-    let (path, route_id, host) = find_route(policy, parts, &target)?;
+    let found = find_route(policy, parts, &target);
+    let (path, route_id, host) = found.inspect_err(|_| watching::see_astray(exchange, parts, &target))?;
     let route = policy.route(route_id);
     note_route(exchange, route_id);
 

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use http::header::{HeaderName, REFERER, USER_AGENT};
+use http::header::{HOST, HeaderName, REFERER, USER_AGENT};
+use http::{Uri, request};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::exchange::Exchange;
-use super::{Live, Shared};
+use super::{Live, Shared, identify};
 use crate::detect::{Kind, Request};
-use crate::engine::{Arrival, Case, FindingEvent, FindingEvents};
-use crate::facts::{Account, Facts};
+use crate::engine::{Arrival, Case, FindingEvent, FindingEvents, Text};
+use crate::facts::{Account, Client, Facts};
 use crate::finding::RequestId;
 use crate::findings::report::FindingReport;
 use crate::findings::stream::Change;
+use crate::policy::{host, path};
 use crate::remedy::Mode;
 use crate::time::Moment;
 
@@ -45,13 +47,54 @@ pub(super) fn see(exchange: &mut Exchange, facts: &Facts<'_>, query: Option<&str
     exchange.accounts.clone_from(&facts.who.accounts);
 }
 
+/// Lets detectors see a request that no route leads to, or whose host or path cannot be read: whoever looks for what is
+/// not there looks there too.
+pub(super) fn see_astray(exchange: &mut Exchange, parts: &request::Parts, target: &Uri) {
+    let Some(address) = exchange.client.filter(|_| exchange.live.binding.is_watching()) else { return };
+    let who = identify::who(exchange, &parts.headers).unwrap_or_default();
+    let shared = Arc::clone(exchange.shared());
+    let (engine, policy) = (&shared.engine, Arc::clone(&exchange.live.policy));
+    let field = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let host = field(HOST).and_then(|host| host::host(host).ok()).unwrap_or_default();
+    let path = path::normalise(target.path(), &policy.paths, true);
+    let path = path.as_deref().unwrap_or(target.path());
+    let (query, referer) = (target.query(), field(REFERER));
+    let request = Request { method: parts.method.as_str(), path, query, referer };
+    let reader = engine.reader();
+    let arrival = Arrival {
+        at: exchange.started,
+        address,
+        client: Client::fold(address, policy.client.ipv4, policy.client.ipv6),
+        who: &who,
+        method: &parts.method,
+        path,
+        text: Text {
+            query,
+            host: &host,
+            route: None,
+            user_agent: field(USER_AGENT),
+            referer,
+            headers: Some(&parts.headers),
+        },
+        sight: reader.read(&request),
+        host: (!host.is_empty()).then(|| reader.host(&host)),
+        request_id: Some(RequestId::new(exchange.request_id.as_bytes())),
+        is_astray: true,
+    };
+    let ticket = exchange.ticket.take().unwrap_or_default();
+    exchange.ticket = Some(engine.watch(&exchange.live.binding, ticket, &arrival));
+    exchange.accounts.clone_from(&who.accounts);
+}
+
 /// Closes findings that were not seen for a while, for as long as weir runs.
 pub(super) async fn sweep(shared: Arc<Shared>) {
     let mut ticks = interval(SWEEP_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let events = shared.engine.sweep_findings(shared.clock.now());
+        let now = shared.clock.now();
+        shared.findings.forget_old(now);
+        let events = shared.engine.sweep_findings(now);
         tell(&shared, &shared.live.load(), events, &[]);
     }
 }
@@ -76,7 +119,7 @@ pub(super) fn tell(shared: &Shared, live: &Live, events: FindingEvents, accounts
         if shared.finding_lines.admit(shared.clock.now()) {
             log(change, &report, *mode);
         }
-        shared.findings.tell(change, finding.behaviour, report);
+        shared.findings.tell(change, finding.behaviour, report, shared.clock.now());
     }
 }
 

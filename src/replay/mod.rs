@@ -26,7 +26,7 @@ use crate::detect::{MethodClass, Request, Sight};
 use crate::engine::{Arrival, Binding, Engine, FindingEvents, Text, Ticket};
 use crate::facts::{Client, Facts, Fingerprint, Origin, Outcome, Who};
 use crate::finding::RequestId;
-use crate::policy::{Policy, path};
+use crate::policy::{Policy, RouteId, path};
 use crate::remedy::Verdict;
 use crate::time::Moment;
 
@@ -97,7 +97,8 @@ impl Replay {
         let fingerprint = entry.fingerprint.map(Fingerprint::new);
         let who = Who { accounts: account.into_iter().collect(), fingerprint, ..Who::default() };
         let who = &who;
-        let (verdict, ticket) = self.admit(&policy, entry, (client, who), method.as_ref(), path);
+        let route = policy.find_route(entry.host.unwrap_or_default(), path);
+        let (verdict, ticket) = self.admit(entry, (client, who), method.as_ref(), path, route);
         let arrival = Arrival {
             at: self.now,
             address: entry.client,
@@ -108,7 +109,7 @@ impl Replay {
             text: Text {
                 query,
                 host: entry.host.unwrap_or_default(),
-                route: policy.find_route(entry.host.unwrap_or_default(), path),
+                route,
                 user_agent: entry.user_agent,
                 referer: entry.referer,
                 headers: None,
@@ -119,6 +120,7 @@ impl Replay {
                 Some(id) => RequestId::new(id.as_bytes()),
                 None => RequestId::numbered(self.requests),
             }),
+            is_astray: entry.by_proxy && is_astray(&policy, raw, route),
         };
         let ticket = self.engine.watch(&self.binding, ticket, &arrival);
         let is_refused = matches!(verdict, Verdict::Refuse(_) | Verdict::Convict(_));
@@ -155,14 +157,13 @@ impl Replay {
 
     fn admit(
         &self,
-        policy: &Policy,
         entry: &Entry<'_>,
         (client, who): (Client, &Who),
         method: Option<&Method>,
         path: &str,
+        route: Option<RouteId>,
     ) -> (Verdict, Ticket) {
-        let host = entry.host.unwrap_or_default();
-        let (Some(method), Some(route)) = (method, policy.find_route(host, path)) else {
+        let (Some(method), Some(route)) = (method, route) else {
             return (Verdict::Forward, Ticket::default());
         };
         let facts = Facts {
@@ -172,7 +173,7 @@ impl Replay {
             route,
             method,
             path,
-            host,
+            host: entry.host.unwrap_or_default(),
             headers: &self.no_headers,
             who,
             request_bytes: None,
@@ -181,6 +182,12 @@ impl Replay {
         let (decision, ticket) = self.engine.admit(&self.binding, &facts);
         (decision.verdict, ticket)
     }
+}
+
+/// Whether no route leads to a path, or it cannot be read one way only.
+fn is_astray(policy: &Policy, raw: &str, route: Option<RouteId>) -> bool {
+    let may_have_slashes = route.is_some_and(|route| policy.route(route).allow_encoded_slashes);
+    route.is_none() || path::normalise(raw, &policy.paths, may_have_slashes).is_err()
 }
 
 /// nginx's 499.

@@ -76,6 +76,24 @@ fn unreadable_heads_are_told() {
     origin.expect_no_request();
 }
 
+/// What no route leads to, and what has a path that cannot be read, weir answers itself; whoever looks there for what is
+/// not there is found all the same.
+#[test]
+fn what_leads_nowhere_is_seen() {
+    let origin = RawOrigin::scripted(echo);
+    let route = "[[routes]]\nname = \"shop\"\npath = \"/shop/**\"\nupstream = \"app\"";
+    let weir = Weir::start(&site(&origin).section(route));
+    for (target, status) in
+        [("/.git/config", 404), ("/wp-config.php.bak", 404), ("/%2e%2e%2f%2e%2e%2fetc/passwd", 400)]
+    {
+        assert_eq!(get(&weir, CRAWLER, target).status(), status, "{target}");
+    }
+    let found = await_finding(&weir, "detector=probe");
+    assert_eq!(found["principal"]["id"], CRAWLER);
+    assert_eq!(get(&weir, READER, "/shop/a").status(), 200);
+    assert!(findings(&weir, &format!("principal=client:{READER}")).is_empty());
+}
+
 /// In shadow, a crawl is a number, a line in the log, an entry at the API and an event of the stream, with who, what,
 /// how sure and why; and nobody is refused.
 #[test]

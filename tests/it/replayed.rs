@@ -8,13 +8,16 @@ use serde_json::Value;
 
 use crate::harness::{Config, RawClient, RawOrigin, Weir, echo, eventually};
 
-/// Who asks for what: somebody in a trap, a scanner, somebody who guesses passwords, and a reader.
-const REQUESTS: [(&str, &str, &str); 14] = [
+/// Who asks for what: somebody in a trap, a scanner, another one whose paths weir does not pass on, somebody who guesses
+/// passwords, and a reader.
+const REQUESTS: [(&str, &str, &str); 16] = [
     ("127.0.0.66", "GET", "/trap/a"),
     ("127.0.0.66", "GET", "/trap/b"),
     ("127.0.0.67", "GET", "/.git/config"),
     ("127.0.0.67", "GET", "/.env"),
     ("127.0.0.67", "GET", "/wp-config.php.bak"),
+    ("127.0.0.70", "GET", "/%2e%2e%2f%2e%2e%2fetc/passwd"),
+    ("127.0.0.70", "GET", "/static/%2e%2e%2f%2e%2e%2fetc/passwd"),
     ("127.0.0.68", "POST", "/login"),
     ("127.0.0.68", "POST", "/login"),
     ("127.0.0.68", "POST", "/login"),
@@ -41,7 +44,8 @@ fn the_log_leads_to_the_same_findings() {
         let mut client = RawClient::connect_from(from, weir.addr());
         let head = format!("{method} {target} HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n");
         let body = if method == "POST" { "Content-Length: 0\r\n" } else { "" };
-        assert_eq!(client.exchange(format!("{head}{body}\r\n")).status(), 200);
+        let status = if target.contains("%2f") { 400 } else { 200 };
+        assert_eq!(client.exchange(format!("{head}{body}\r\n")).status(), status);
     }
     let log = weir.dir().join("access.log");
     eventually("every line of the log", || {
@@ -49,7 +53,7 @@ fn the_log_leads_to_the_same_findings() {
         (text.lines().count() == REQUESTS.len()).then_some(())
     });
     let replayed = replayed(&weir);
-    assert!(replayed.len() >= 3, "{replayed:?}");
+    assert!(replayed.len() >= 4, "{replayed:?}");
     eventually("the same findings", || (live(&weir) == replayed).then_some(()));
 }
 

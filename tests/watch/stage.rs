@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use weir::clause::Behaviour;
 use weir::detect::{self, Request};
-use weir::engine::{Arrival, Binding, Case, Engine, FindingEvent, FindingEvents, FindingFilter};
+use weir::engine::{Arrival, Binding, Case, Engine, FindingEvent, FindingEvents, FindingFilter, Ticket};
 use weir::facts::{Client, Facts, Origin, Outcome, Who};
 use weir::finding::RequestId;
 use weir::policy::conduct::{Answer, Detector};
@@ -109,6 +109,20 @@ impl Stage {
     /// A reload.
     pub(crate) fn reload(&mut self, policy: Policy) {
         self.binding = self.engine.bind(Arc::new(policy));
+    }
+
+    /// The same of a request that no route leads to: weir answers it.
+    pub(crate) fn play_astray(&mut self, step: Step<'_>) -> FindingEvents {
+        let facts = Facts { at: self.now, method: step.method, path: step.path, ..get(step.client, 0) };
+        let sight = self.engine.reader().read(&Request {
+            method: step.method.as_str(),
+            path: step.path,
+            query: None,
+            referer: step.referer,
+        });
+        let arrival = Arrival { is_astray: true, ..Arrival::of(&facts, sight, None, None) };
+        let ticket = self.engine.watch(&self.binding, Ticket::default(), &arrival);
+        self.engine.observe(&self.binding, ticket, &answer(Origin::Weir, step.status, self.now))
     }
 
     /// Plays a request from its arrival to its end, all at this moment.

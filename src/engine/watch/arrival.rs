@@ -35,6 +35,8 @@ pub struct Arrival<'a> {
     /// The hash of the host that was asked for, by the same reader; `None` where it is not known.
     pub host: Option<u64>,
     pub request_id: Option<RequestId>,
+    /// No route leads to it, or its path cannot be read: nothing is there that it asks for, and weir says so.
+    pub is_astray: bool,
 }
 
 /// What rules may ask about a request, and nothing else looks at.
@@ -67,6 +69,7 @@ impl<'a> Arrival<'a> {
             sight,
             host: None,
             request_id: None,
+            is_astray: true,
         }
     }
 
@@ -82,7 +85,7 @@ impl<'a> Arrival<'a> {
             referer: field(REFERER),
             headers: Some(headers),
         };
-        Arrival { at, address, client, who, method, path, text, sight, host, request_id }
+        Arrival { at, address, client, who, method, path, text, sight, host, request_id, is_astray: false }
     }
 
     /// The same with a query.
@@ -117,6 +120,7 @@ pub(in crate::engine) struct Watched {
     pub(super) client: Option<Client>,
     pub(super) sight: Sight,
     pub(super) host: Option<u64>,
+    is_astray: bool,
     pub(super) login: Option<LoginId>,
     pub(super) request_id: Option<RequestId>,
     pub(super) spared: Spared,
@@ -129,7 +133,7 @@ pub(in crate::engine) struct Watched {
 impl Watched {
     /// `mode` is the switch for everything. Not `Off`.
     pub(in crate::engine) fn new(binding: &Binding, arrival: &Arrival<'_>, mode: Mode) -> Self {
-        let Arrival { address, client, who, method, path, sight, host, request_id, .. } = *arrival;
+        let Arrival { address, client, who, method, path, sight, host, request_id, is_astray, .. } = *arrival;
         let policy = binding.policy();
         let prefix = policy.network.prefix;
         let sight = Sight { is_trap: policy.conduct.is_trap(path), ..sight };
@@ -144,6 +148,7 @@ impl Watched {
             },
             sight,
             host,
+            is_astray,
             login: policy.conduct.logins.find(method, path),
             request_id,
             spared: binding.panel().spares(address, who),
@@ -152,8 +157,13 @@ impl Watched {
         }
     }
 
+    /// Whether weir answered because nothing is there that was asked for: not a refusal.
+    pub(super) fn is_astray(&self, outcome: &Outcome) -> bool {
+        self.is_astray && outcome.origin == Origin::Weir
+    }
+
     /// What detectors see of the answer. Of one that weir wrote, only that there was none of the app's, and for how
-    /// long the client was asked to stay away.
+    /// long the client was asked to stay away; where nothing is there, that.
     pub(super) fn answer(&self, binding: &Binding, outcome: &Outcome, told: Option<Duration>) -> Answer {
         let logins = &binding.policy().conduct.logins;
         match outcome.origin {
@@ -164,6 +174,10 @@ impl Watched {
                 login: self.login.map(|login| logins.has_failed(login, outcome.status)),
                 told: None,
             },
+            Origin::Weir if self.is_astray => {
+                let status = outcome.status.as_u16();
+                Answer { status, bytes: 0, took: None, login: None, told: None }
+            }
             Origin::Weir => {
                 Answer { status: 0, bytes: 0, took: None, login: self.login.map(|_| false), told }
             }

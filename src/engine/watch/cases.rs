@@ -19,7 +19,7 @@ type Of = SmallVec<[Box<Case>; 1]>;
 pub(super) const CASE_BYTES: u64 = 640;
 
 /// How long a closed finding is remembered at most.
-const CLOSED_KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
+pub const CLOSED_KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug)]
 pub(super) struct Cases {

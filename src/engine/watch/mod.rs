@@ -32,6 +32,7 @@ mod unreasonable;
 
 pub use arrival::{Arrival, Text};
 pub use case::{Case, FindingEvent, FindingEvents, FindingFilter, Sanction};
+pub use cases::CLOSED_KEPT_FOR as FINDING_KEPT_FOR;
 
 pub(super) use arrival::{Watched, charged};
 pub(super) use panel::Panel;
@@ -106,7 +107,10 @@ impl Watch {
     ) -> FindingEvents {
         let answer = watched.answer(binding, outcome, told);
         let (sight, host, at) = (&watched.sight, watched.host, outcome.at);
-        let learned = self.site.try_lock().map(|mut site| {
+        let is_astray = watched.is_astray(outcome);
+        // What is nowhere says nothing of the site.
+        let site = if is_astray { None } else { self.site.try_lock() };
+        let learned = site.map(|mut site| {
             let event = site.learn(sight, host, answer, at);
             (event, site.signs(at))
         });
@@ -114,8 +118,8 @@ impl Watch {
             Some((event, signs)) => (event, Some(signs)),
             None => (Event::unlearned(sight, host, answer, at), None),
         };
-        let event = Event { from: self.hasher.hash_one(watched.from), ..event };
-        let is_refused = outcome.origin == Origin::Weir;
+        let event = Event { from: self.hasher.hash_one(watched.from), is_astray, ..event };
+        let is_refused = outcome.origin == Origin::Weir && !is_astray;
         let noted = Noted { panel: binding.panel(), watched, event, signs, is_refused, shared: &self.shared };
         let mut events = FindingEvents::new();
         for principal in &watched.charged {
