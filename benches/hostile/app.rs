@@ -1,9 +1,10 @@
 //! An app behind weir: a small answer to each GET, a large one below `/large`, and uploads that are read to their end.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 
+use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
@@ -15,8 +16,12 @@ const LARGE: usize = 32 << 20;
 
 /// Serves on a thread of its own until the process ends.
 pub(crate) fn start() -> io::Result<SocketAddr> {
-    let socket = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+    // Thousands of uploads and downloads begin at once.
+    socket.listen(4096)?;
     socket.set_nonblocking(true)?;
+    let socket = std::net::TcpListener::from(socket);
     let address = socket.local_addr()?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     thread::spawn(move || {
@@ -59,7 +64,7 @@ async fn serve(stream: TcpStream) -> io::Result<()> {
             stream
                 .write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n").as_bytes())
                 .await?;
-            let piece = [b'x'; 64 << 10];
+            let piece = vec![b'x'; 64 << 10];
             for _ in 0..LARGE / piece.len() {
                 stream.write_all(&piece).await?;
             }

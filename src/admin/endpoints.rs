@@ -6,7 +6,7 @@ use http::Method;
 
 use super::answer::{self, Answer};
 use super::asked::Asked;
-use super::{Admin, config, decisions, explain, findings, guard, health, index, metrics, mode};
+use super::{Admin, config, decisions, explain, findings, guard, health, index, metrics, mode, reload};
 
 type Answers = fn(&Arc<Admin>, &Asked) -> Answer;
 
@@ -24,7 +24,7 @@ const fn endpoint(path: &'static str, about: &'static str, get: Answers) -> Endp
     Endpoint { path, about, get, post: None }
 }
 
-pub(super) const ENDPOINTS: [Endpoint; 10] = [
+pub(super) const ENDPOINTS: [Endpoint; 11] = [
     endpoint("/", "This page", index::page),
     endpoint("/metrics", "Counters for Prometheus", metrics::scrape),
     endpoint("/healthz", "200 while the process can answer at all", health::alive),
@@ -59,6 +59,12 @@ pub(super) const ENDPOINTS: [Endpoint; 10] = [
         about: "The mode in force, and who set it; a POST sets it",
         get: mode::read,
         post: Some(mode::set),
+    },
+    Endpoint {
+        path: "/api/v1/reload",
+        about: "A POST has the configuration read again, and says what came of it",
+        get: reload::refuse_read,
+        post: Some(reload::run),
     },
 ];
 

@@ -1,6 +1,7 @@
 //! The admin listener: metrics, health, the running policy. Knows the engine and the policy, never the proxy.
 //!
-//! All but one of its answers only read; the mode can be set (`mode`), but not by a web page (`guard`). It belongs on
+//! All but two of its answers only read; the mode can be set (`mode`) and the configuration read again (`reload`), but
+//! not by a web page (`guard`). It belongs on
 //! loopback or a private network, because it asks nobody who they are.
 
 mod answer;
@@ -15,12 +16,14 @@ mod health;
 mod index;
 mod metrics;
 mod mode;
+mod reload;
 mod server;
 #[cfg(test)]
 mod tests;
 
 pub use self::findings::{FindingsReport, Followers};
 pub use self::mode::{ModeReport, ModeRequest, ModeSwitch};
+pub use self::reload::{Reload, ReloadReport};
 pub use self::server::serve;
 use http::HeaderMap;
 use std::fmt;
@@ -48,6 +51,8 @@ pub struct Admin {
     pub findings: Arc<Book>,
     pub followers: Followers,
     pub switch: ModeSwitch,
+    /// `None` where there is no configuration file.
+    pub reload: Option<Reload>,
     pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
 }
 

@@ -31,6 +31,7 @@ pub(super) fn admin(reasons: Vec<String>) -> Admin {
         findings: Arc::default(),
         followers: Followers::default(),
         switch: ModeSwitch::default(),
+        reload: None,
         readiness: Box::new(move || Readiness::unless(reasons.clone())),
     }
 }

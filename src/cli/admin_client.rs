@@ -1,4 +1,4 @@
-//! Asking the admin listener of a running weir, for `weir explain`, `weir findings` and `weir mode`.
+//! Asking the admin listener of a running weir, for `weir explain`, `weir findings`, `weir mode` and `weir reload`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
@@ -92,7 +92,8 @@ impl AdminClient {
         let (status, body) = answer
             .with_context(|| format!("the admin listener at {} does not answer", self.address))?
             .with_context(|| format!("cannot ask the admin listener at {}", self.address))?;
-        if status.is_success() {
+        // What was asked for was looked at and refused: the answer says why.
+        if status.is_success() || status == StatusCode::UNPROCESSABLE_ENTITY {
             return serde_json::from_slice(&body).context("the admin listener answered something else");
         }
         bail!("{}", detail_of(&body))

@@ -2,6 +2,7 @@
 
 mod admin_client;
 mod amounts;
+pub mod ask_reload;
 pub mod check;
 pub mod demo;
 pub mod diagnostics;
@@ -37,6 +38,7 @@ pub fn main() -> ExitCode {
         Command::Explain(options) => explain::run(&options),
         Command::Findings(options) => findings::run(&options),
         Command::Mode(options) => mode::run(&options),
+        Command::Reload(options) => ask_reload::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Replay(options) => replay::run(&options),
     }
@@ -85,6 +87,9 @@ enum Command {
     /// Show or set the mode of a running weir: enforce, shadow or off
     #[command(after_help = mode::AFTER_HELP)]
     Mode(mode::Options),
+    /// Have a running weir read its configuration again, and say what came of it
+    #[command(after_help = ask_reload::AFTER_HELP)]
+    Reload(ask_reload::Options),
     /// Watch weir at work on a sample site, with scripted visitors, on loopback only
     #[command(after_help = demo::AFTER_HELP)]
     Demo(demo::Options),

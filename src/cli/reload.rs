@@ -1,4 +1,4 @@
-//! Reloading: on SIGHUP, and when one of the configuration's files changes.
+//! Reloading: on SIGHUP, when one of the configuration's files changes, and when the admin listener is asked to.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,11 +8,13 @@ use std::time::Duration;
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use parking_lot::Mutex;
+use serde_json::{Value, json};
 use tokio::signal::unix::Signal;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::diagnostics;
+use crate::admin::ReloadReport;
 use crate::clock::Clock;
 use crate::config::{self, Loaded};
 use crate::metrics::Metrics;
@@ -72,46 +74,68 @@ impl Reloader {
     pub async fn run(&self, mut hangup: Signal) {
         loop {
             tokio::select! {
-                Some(()) = hangup.recv() => self.reload("SIGHUP"),
+                Some(()) = hangup.recv() => drop(self.reload("SIGHUP")),
                 () = self.changed.notified() => {
                     sleep(SETTLE).await;
                     if self.watch.lock().has_changed() {
-                        self.reload("a file changed");
+                        drop(self.reload("a file changed"));
                     }
                 }
             }
         }
     }
 
-    fn reload(&self, why: &str) {
+    /// Reads the configuration and puts it in force, or says what is wrong with it; in the log too.
+    pub fn reload(&self, why: &str) -> ReloadReport {
         // Before reading: a change in between is then seen as one, and at worst read twice.
         let before = self.watch.lock().fingerprint_now();
-        let refused = match config::load(&self.file) {
-            Ok(Loaded { policy, warnings, files, fingerprint }) => {
-                let fixed = fixed_parts(&self.proxy.policy(), &policy);
-                match self.proxy.reload(policy) {
-                    Ok(()) => {
-                        report_fixed(&fixed);
-                        diagnostics::log(&warnings);
-                        self.metrics.reload_succeeded(self.clock.wall());
-                        self.watch.lock().follow(files, fingerprint);
-                        tracing::info!(why, "configuration reloaded");
-                        return;
-                    }
-                    Err(error) => error.to_string(),
-                }
-            }
-            Err(problems) => diagnostics::render(&problems, false),
+        let report = match config::load(&self.file) {
+            Ok(loaded) => self.put_in_force(why, loaded),
+            Err(problems) => refused(diagnostics::render(&problems, false), diagnostics::to_json(&problems)),
         };
-        self.metrics.reload_failed();
-        self.watch.lock().fingerprint = before;
-        tracing::error!(
-            why,
-            problems = refused,
-            "the new configuration is refused; the one before it stays in force. `weir check {}` shows the same, \
-             and saving a good file reloads again",
-            self.file.display()
-        );
+        if !report.reloaded {
+            self.metrics.reload_failed();
+            self.watch.lock().fingerprint = before;
+            tracing::error!(
+                why,
+                problems = report.text,
+                "the new configuration is refused; the one before it stays in force. `weir check {}` shows the same, \
+                 and saving a good file reloads again",
+                self.file.display()
+            );
+        }
+        report
+    }
+
+    fn put_in_force(&self, why: &str, loaded: Loaded) -> ReloadReport {
+        let Loaded { policy, warnings, files, fingerprint } = loaded;
+        let fixed = fixed_parts(&self.proxy.policy(), &policy);
+        if let Err(error) = self.proxy.reload(policy) {
+            let diagnostic = json!([{ "severity": "error", "message": error.to_string() }]);
+            return refused(format!("{error}\n"), diagnostic);
+        }
+        report_fixed(&fixed);
+        diagnostics::log(&warnings);
+        self.metrics.reload_succeeded(self.clock.wall());
+        self.watch.lock().follow(files, fingerprint);
+        tracing::info!(why, "configuration reloaded");
+        ReloadReport {
+            reloaded: true,
+            needs_restart: fixed.into_iter().map(str::to_owned).collect(),
+            diagnostics: list(diagnostics::to_json(&warnings)),
+            text: diagnostics::render(&warnings, false),
+        }
+    }
+}
+
+fn refused(text: String, diagnostics: Value) -> ReloadReport {
+    ReloadReport { reloaded: false, needs_restart: Vec::new(), diagnostics: list(diagnostics), text }
+}
+
+fn list(diagnostics: Value) -> Vec<Value> {
+    match diagnostics {
+        Value::Array(list) => list,
+        other => vec![other],
     }
 }
 

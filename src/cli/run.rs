@@ -16,7 +16,7 @@ use super::reload::Reloader;
 use super::signals::Signals;
 use super::state::Keeper;
 use super::{EXIT_BAD_USAGE, EXIT_FAILED};
-use crate::admin::{self, Admin, Followers, ModeSwitch, Readiness};
+use crate::admin::{self, Admin, Followers, ModeSwitch, Readiness, Reload};
 use crate::clock::Clock;
 use crate::config::{self, Loaded};
 use crate::logs;
@@ -82,9 +82,12 @@ fn start(file: &Path, loaded: Loaded, runtime: &Runtime, signals: Signals) -> an
     let proxy = Arc::new(Proxy::start(policy, options)?);
     announce(&proxy, admin_socket.as_ref());
 
-    let Signals { mut stop, reload, reopen_logs: reopen } = signals;
+    let Signals { mut stop, reload: hangup, reopen_logs: reopen } = signals;
     runtime.block_on(async {
         let reloader = Reloader::start(file, files, fingerprint, Arc::clone(&proxy), clock, metrics.clone());
+        let reloader = Arc::new(reloader);
+        let asked = Arc::clone(&reloader);
+        let reload = Reload::by(move |by| asked.reload(&format!("asked by {by}")));
         let stopped = async {
             stop.received().await;
             tracing::info!("stopping: no new work after drain_delay, what runs has drain_timeout to end");
@@ -93,10 +96,10 @@ fn start(file: &Path, loaded: Loaded, runtime: &Runtime, signals: Signals) -> an
             keeper.finish().await;
         };
         tokio::select! {
-            result = serve_admin(admin_socket, &proxy, metrics) => result,
+            result = serve_admin(admin_socket, &proxy, metrics, reload) => result,
             () = stopped => Ok(()),
             () = keeper.run(&proxy) => Ok(()),
-            () = reloader.run(reload) => Ok(()),
+            () = reloader.run(hangup) => Ok(()),
             () = reopen_logs(reopen, access_log) => Ok(()),
             () = forget_refusals(&proxy) => Ok(()),
         }
@@ -124,15 +127,17 @@ async fn serve_admin(
     socket: Option<TcpListener>,
     proxy: &Arc<Proxy>,
     metrics: Metrics,
+    reload: Reload,
 ) -> anyhow::Result<()> {
     let Some(socket) = socket else { return std::future::pending().await };
     let listener = tokio::net::TcpListener::from_std(socket)?;
-    admin::serve(listener, Arc::new(admin_of(proxy, metrics)), std::future::pending()).await;
+    let admin = Arc::new(admin_of(proxy, metrics, Some(reload)));
+    admin::serve(listener, admin, std::future::pending()).await;
     Ok(())
 }
 
 /// What the admin listener may know of `proxy`; the two do not know each other.
-pub(super) fn admin_of(proxy: &Arc<Proxy>, metrics: Metrics) -> Admin {
+pub(super) fn admin_of(proxy: &Arc<Proxy>, metrics: Metrics, reload: Option<Reload>) -> Admin {
     let (binding_of, who_of, ready_of) = (Arc::clone(proxy), Arc::clone(proxy), Arc::clone(proxy));
     Admin {
         clock: proxy.clock(),
@@ -144,6 +149,7 @@ pub(super) fn admin_of(proxy: &Arc<Proxy>, metrics: Metrics) -> Admin {
         findings: Arc::clone(proxy.findings()),
         followers: Followers::default(),
         switch: ModeSwitch::default(),
+        reload,
         readiness: Box::new(move || {
             ready_of.measure();
             Readiness::unless(ready_of.reasons_unready())

@@ -1,8 +1,10 @@
 //! Reloading the configuration: whole or not at all, and unnoticed by those in the middle of something.
 
+use std::process::Command;
+
 use rustix::process::Signal;
 
-use crate::harness::{Config, Launch, Load, RawOrigin, Weir, echo, eventually};
+use crate::harness::{Config, Launch, Load, RawClient, RawOrigin, Weir, echo, eventually};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -175,4 +177,37 @@ fn warnings_say_where() {
     let moved = format!("\n\n{}", config.text());
     weir.reload(&moved);
     weir.await_log(&place(&moved));
+}
+
+/// `weir reload` says what came of it, by its exit code too: in force, refused with every error, or for after a restart.
+/// A web page cannot have it done.
+#[test]
+fn a_reload_on_request_says_what_came_of_it() {
+    let origin = RawOrigin::scripted(echo);
+    let config = Config::to(&origin).limit("two", "2/h");
+    let weir = Weir::start(&config);
+    let admin = weir.admin_addr().to_string();
+    let reload = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        let output = command.args(["reload", "--admin", &admin]).args(more).output().unwrap();
+        let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        (output.status.code(), out, err)
+    };
+    assert_eq!(reload(&[]), (Some(0), "reloaded\n".to_owned(), String::new()));
+    weir.write_config(&config.clone().workers(3).text());
+    let (code, out, err) = reload(&[]);
+    assert_eq!((code, out.as_str()), (Some(0), "reloaded\n"));
+    assert!(err.contains("[listen] is not what it was at start"), "{err}");
+    weir.write_config(
+        &config.section("[[limits]]\nname = \"x\"\nkey = [\"client\"]\nrate = \"many\"").text(),
+    );
+    let (code, out, err) = reload(&[]);
+    assert_eq!((code, out.as_str()), (Some(2), "refused; the configuration before it stays in force\n"));
+    assert!(err.contains("`rate` cannot be"), "{err}");
+    let (code, out, _) = reload(&["--json"]);
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &report["reloaded"]), (Some(2), &false.into()));
+    assert_eq!(report["diagnostics"][0]["severity"], "error");
+    let page = "POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\nOrigin: http://a.example\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(RawClient::connect(weir.admin_addr()).exchange(page).status(), 403);
 }

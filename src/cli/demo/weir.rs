@@ -130,7 +130,7 @@ fn serve_admin(proxy: &Arc<Proxy>, metrics: Metrics) -> std::io::Result<SocketAd
     socket.set_nonblocking(true)?;
     let address = socket.local_addr()?;
     let listener = tokio::net::TcpListener::from_std(socket)?;
-    tokio::spawn(admin::serve(listener, Arc::new(admin_of(proxy, metrics)), std::future::pending()));
+    tokio::spawn(admin::serve(listener, Arc::new(admin_of(proxy, metrics, None)), std::future::pending()));
     Ok(address)
 }
 
