@@ -3,6 +3,7 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use super::place::At;
 use super::reader::{Item, TableKind};
 use super::units::{self, Amount};
 use crate::policy::path::{Case, Parameters, TrailingSlash};
@@ -24,7 +25,8 @@ pub const TIMEOUTS: TableKind = TableKind {
     ],
 };
 
-pub const SHUTDOWN: TableKind = TableKind { title: "[shutdown]", keys: &["drain_delay", "drain_timeout"] };
+pub const SHUTDOWN: TableKind =
+    TableKind { title: "[shutdown]", keys: &["drain_delay", "drain_timeout", "drain_tunnels"] };
 
 pub const PATHS: TableKind = TableKind { title: "[paths]", keys: &["trailing_slash", "case", "parameters"] };
 
@@ -49,7 +51,7 @@ impl<T> Cap<T> {
 pub struct Http {
     pub head_size: Option<u64>,
     pub header_count: Option<u32>,
-    pub uri_size: Option<super::At<u64>>,
+    pub uri_size: Option<At<u64>>,
     pub body_size: Option<Cap<u64>>,
 }
 
@@ -72,6 +74,7 @@ pub struct Timeouts {
 pub struct Shutdown {
     pub drain_delay: Option<Duration>,
     pub drain_timeout: Option<Duration>,
+    pub drain_tunnels: Option<At<Duration>>,
 }
 
 /// `[paths]` as written.
@@ -161,7 +164,12 @@ fn total(item: Item<'_>) -> Option<Cap<Duration>> {
 pub(super) fn read_shutdown(item: Item<'_>) -> Option<Shutdown> {
     let table = item.table(&SHUTDOWN)?;
     let time = |key| table.read(key, |i| i.duration(Duration::ZERO..=DRAIN_MAX));
-    Some(Shutdown { drain_delay: time("drain_delay"), drain_timeout: time("drain_timeout") })
+    Some(Shutdown {
+        drain_delay: time("drain_delay"),
+        drain_timeout: time("drain_timeout"),
+        drain_tunnels: table
+            .read("drain_tunnels", |i| i.duration(Duration::ZERO..=DRAIN_MAX).map(|time| i.at(time))),
+    })
 }
 
 pub(super) fn read_paths(item: Item<'_>) -> Option<Paths> {

@@ -229,6 +229,8 @@ pub struct Shutdown {
     pub drain_delay: Duration,
     /// After the listeners closed, connections have this long to end.
     pub drain_timeout: Duration,
+    /// Of that, the time over which tunnels are ended, one after the other.
+    pub drain_tunnels: Duration,
 }
 
 /// How much of an address makes a client.

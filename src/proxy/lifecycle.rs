@@ -1,8 +1,10 @@
 //! Whether weir is taking work, emptying itself, or done.
 
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 /// How far a shutdown has come. Only ever moves forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +55,13 @@ impl Lifecycle {
         let mut changes = self.changes.subscribe();
         // An error means that the sender is gone, and with it the process's will to go on.
         let _ = changes.wait_for(|now| *now >= stage).await;
+    }
+
+    /// Returns some time after weir began to drain, at most `spread`, and each time another: what ends then does not come
+    /// back all at once.
+    pub async fn turn_to_leave(&self, spread: impl FnOnce() -> Duration) {
+        self.reached(Stage::Draining).await;
+        sleep(spread().mul_f64(fastrand::f64())).await;
     }
 }
 

@@ -3,6 +3,8 @@
 //! Only protocols named here are passed on. `h2c` above all is not: it would open a tunnel to the app in which
 //! no request is seen any more.
 
+use std::sync::Arc;
+
 use http::HeaderValue;
 use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
 
@@ -20,12 +22,18 @@ pub struct Switched {
     pub lease: Lease,
 }
 
-/// Carries bytes both ways until either side ends, and the exchange with it.
+/// Carries bytes both ways until either side ends, or it is this one's turn to leave a weir that drains; and the exchange
+/// with it.
 pub async fn tunnel(mut client: impl AsyncRead + AsyncWrite + Unpin, switched: Switched) {
     let Switched { mut exchange, mut lease } = switched;
     let Some(mut app) = lease.take_tunnel() else { return };
-    // A reset ends a tunnel as well as anything; there is nobody to report it to.
-    let (_up, down) = copy_bidirectional(&mut client, &mut app).await.unwrap_or_default();
+    let shared = Arc::clone(exchange.shared());
+    let leave = shared.lifecycle.turn_to_leave(|| shared.live.load().policy.shutdown.drain_tunnels);
+    let (_up, down) = tokio::select! {
+        // A reset ends a tunnel as well as anything; there is nobody to report it to.
+        ended = copy_bidirectional(&mut client, &mut app) => ended.unwrap_or_default(),
+        () = leave => (0, 0),
+    };
     exchange.sent(usize::try_from(down).unwrap_or(usize::MAX));
     exchange.completed(exchange.clock().now());
 }

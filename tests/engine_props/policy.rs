@@ -35,7 +35,7 @@ pub(crate) fn policy(limits: Vec<Limit>) -> Policy {
             first_byte: second,
             total: None,
         },
-        shutdown: Shutdown { drain_delay: second, drain_timeout: second },
+        shutdown: Shutdown { drain_delay: second, drain_timeout: second, drain_tunnels: second },
         paths: PathRules::default(),
         client: ClientPrefix { ipv4: 32, ipv6: 64 },
         enforcement: Enforcement {

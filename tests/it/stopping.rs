@@ -1,10 +1,12 @@
 //! Stopping and restarting: no request whose head was read fails.
 
 use std::net::TcpListener;
+use std::sync::mpsc::channel;
+use std::thread;
 
 use rustix::process::Signal;
 
-use crate::harness::{Config, Launch, Load, RawClient, RawOrigin, Weir, echo, eventually};
+use crate::harness::{Config, Launch, Load, PATIENCE, RawClient, RawOrigin, Weir, echo, eventually};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -110,6 +112,37 @@ fn an_upgraded_connection_does_not_keep_weir() {
     weir.signal(Signal::TERM);
     assert_eq!(weir.wait_exit().code(), Some(0));
     client.expect_close();
+}
+
+/// WebSockets are ended one after the other, each within `drain_tunnels` and before the drain timeout, whose end nobody waits
+/// for then.
+#[test]
+fn upgraded_connections_leave_one_after_the_other() {
+    let origin = RawOrigin::scripted(|conn| {
+        conn.read_request();
+        conn.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+        conn.read_request();
+    });
+    let mut weir = Weir::start(
+        &Config::to(&origin)
+            .section("[shutdown]\ndrain_delay = \"0s\"\ndrain_timeout = \"1h\"\ndrain_tunnels = \"1s\""),
+    );
+    let (ended, ends) = channel();
+    for nth in 0..20 {
+        let mut client = weir.connect();
+        client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+        assert_eq!(client.response_head().status(), 101);
+        let ended = ended.clone();
+        thread::spawn(move || {
+            client.expect_close();
+            ended.send(nth).unwrap();
+        });
+    }
+    assert!(ends.try_recv().is_err(), "none ends while weir runs");
+    weir.signal(Signal::TERM);
+    let order: Vec<i32> = (0..20).map(|_| ends.recv_timeout(PATIENCE).unwrap()).collect();
+    assert!(!order.is_sorted(), "each at a moment of its own: {order:?}");
+    assert_eq!(weir.wait_exit().code(), Some(0));
 }
 
 /// A listening socket that outlives the process: a restart refuses no connection and fails no request

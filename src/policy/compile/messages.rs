@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use crate::config::http::{self as written, Cap};
+use crate::config::units::time_text;
 use crate::config::{Diagnostic, Problems};
 use crate::policy::path::PathRules;
 use crate::policy::{HttpLimits, Shutdown, Timeouts};
@@ -13,6 +14,7 @@ const URI_SIZE: u64 = 8 << 10;
 const HEADER_COUNT: u32 = 100;
 /// Bytes a second: less than the worst line that people still use.
 pub(super) const BODY_RATE_MIN: NonZeroU64 = NonZeroU64::MIN.saturating_add(99);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 const TOTAL: Duration = Duration::from_secs(60 * 60);
 
 pub(super) fn http(http: &written::Http, problems: &Problems) -> HttpLimits {
@@ -49,11 +51,26 @@ pub(super) fn timeouts(timeouts: &written::Timeouts) -> Timeouts {
     }
 }
 
-pub(super) fn shutdown(shutdown: &written::Shutdown) -> Shutdown {
+pub(super) fn shutdown(shutdown: &written::Shutdown, problems: &Problems) -> Shutdown {
+    let drain_timeout = shutdown.drain_timeout.unwrap_or(DRAIN_TIMEOUT);
+    if let Some(tunnels) = &shutdown.drain_tunnels
+        && tunnels.value > drain_timeout
+    {
+        let most = time_text(drain_timeout);
+        problems.add(
+            Diagnostic::error(
+                tunnels.place,
+                "`drain_tunnels` is longer than `drain_timeout`, which ends all",
+            )
+            .expected(format!("at most {most}")),
+        );
+    }
     Shutdown {
         // A restart by hand should not wait; whoever has a load balancer in front knows its interval.
         drain_delay: shutdown.drain_delay.unwrap_or(Duration::ZERO),
-        drain_timeout: shutdown.drain_timeout.unwrap_or(Duration::from_secs(30)),
+        drain_timeout,
+        // A little before everything is cut.
+        drain_tunnels: shutdown.drain_tunnels.as_ref().map_or(drain_timeout * 9 / 10, |time| time.value),
     }
 }
 

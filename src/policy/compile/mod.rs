@@ -63,7 +63,7 @@ pub fn compile(config: &Config, directory: &Path, problems: &Problems) -> Option
         connections: listen::connections(&config.connections),
         http: messages::http(&config.http, problems),
         timeouts: messages::timeouts(&config.timeouts),
-        shutdown: messages::shutdown(&config.shutdown),
+        shutdown: messages::shutdown(&config.shutdown, problems),
         paths,
         client,
         enforcement: enforcement(config, problems),

@@ -39,6 +39,7 @@ pub fn describe(policy: &Policy) -> Value {
         "shutdown": {
             "drain_delay": seconds(policy.shutdown.drain_delay),
             "drain_timeout": seconds(policy.shutdown.drain_timeout),
+            "drain_tunnels": seconds(policy.shutdown.drain_tunnels),
         },
         "paths": paths(policy),
         "client": { "ipv4_prefix": policy.client.ipv4, "ipv6_prefix": policy.client.ipv6 },
