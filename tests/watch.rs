@@ -13,6 +13,8 @@ mod memory;
 mod policy;
 #[path = "watch/replayed.rs"]
 mod replayed;
+#[path = "watch/restart.rs"]
+mod restart;
 #[path = "watch/rules.rs"]
 mod rules;
 #[path = "watch/sanctions.rs"]

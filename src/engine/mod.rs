@@ -28,7 +28,8 @@ pub use snapshot::{Extent, OtherKey, Restore, SnapshotHead, SnapshotPart};
 pub use switch::ModeOverride;
 pub use ticket::Ticket;
 pub use watch::{
-    Arrival, Case, FINDING_KEPT_FOR, FindingEvent, FindingEvents, FindingFilter, Sanction, Text, WatchStats,
+    Arrival, Case, Earlier, FINDING_KEPT_FOR, FindingEvent, FindingEvents, FindingFilter, Sanction, Text,
+    WatchStats,
 };
 
 use std::net::IpAddr;

@@ -2,8 +2,10 @@
 //!
 //! Cells are named as the configuration names them, so that the next process finds them under whatever numbers it
 //! gives. Principals are what they are; those that are hashes mean something under the same key alone, and a snapshot
-//! of another key is refused. What has come back, and what is in flight, is not saved. This is plain data for serde:
+//! of another key is refused. Open findings are in it too, with what is done about them. What has come back, and what is in flight, is not saved. This is plain data for serde:
 //! files, and whether they are whole, are `store`'s.
+
+use std::cell::RefCell;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +13,7 @@ use super::Engine;
 use super::names::{CellName, SlotKey};
 use super::record::Record;
 use super::table::CrowdBits;
+use super::watch::{SavedFinding, Words};
 use crate::facts::{Principal, PrincipalKind};
 use crate::limit::{Cell, SavedCell};
 use crate::time::{Moment, WallTime};
@@ -36,10 +39,11 @@ pub struct SnapshotHead {
     names: Vec<CellName>,
 }
 
-/// The records of one shard.
+/// The records of one shard, or the open findings of one part of the watch.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct SnapshotPart {
     records: Vec<SavedRecord>,
+    findings: Vec<SavedFinding>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -70,6 +74,7 @@ pub struct Restore<'a> {
     engine: &'a Engine,
     names: Vec<CellName>,
     now: Moment,
+    words: RefCell<Words>,
 }
 
 impl Engine {
@@ -85,7 +90,12 @@ impl Engine {
         extent: Extent,
         now: Moment,
     ) -> impl Iterator<Item = SnapshotPart> + 'a {
-        (0..self.table.parts()).map(move |part| {
+        let findings = (0..self.watch.parts()).map(move |part| SnapshotPart {
+            records: Vec::new(),
+            findings: self.watch.save(part, self.origin, now),
+        });
+        let findings = findings.filter(|part| !part.findings.is_empty());
+        let records = (0..self.table.parts()).map(move |part| {
             let mut records = Vec::new();
             self.table.look_through(part, |principal, record, crowd| {
                 let slots = saved_slots(record, head, extent, self.origin, now);
@@ -95,8 +105,9 @@ impl Engine {
                     records.push(SavedRecord { kind, id, held_until_unix_ns, crowd, slots });
                 }
             });
-            SnapshotPart { records }
-        })
+            SnapshotPart { records, findings: Vec::new() }
+        });
+        records.chain(findings)
     }
 
     /// Begins to put a snapshot back, before the engine decides anything.
@@ -104,7 +115,7 @@ impl Engine {
         if head.key_check != self.key_check() {
             return Err(OtherKey);
         }
-        Ok(Restore { engine: self, names: head.names, now })
+        Ok(Restore { engine: self, names: head.names, now, words: RefCell::default() })
     }
 
     fn key_check(&self) -> u128 {
@@ -115,6 +126,10 @@ impl Engine {
 impl Restore<'_> {
     /// How many principals still had something to remember.
     pub fn add(&self, part: SnapshotPart) -> usize {
+        let mut words = self.words.borrow_mut();
+        for finding in part.findings {
+            self.engine.watch.restore(finding, &mut words, self.engine.origin, self.now);
+        }
         part.records.into_iter().filter_map(|saved| self.add_record(saved)).count()
     }
 

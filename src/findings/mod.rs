@@ -8,7 +8,7 @@ pub mod report;
 pub mod stream;
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::RandomState;
 use std::sync::Arc;
 
@@ -16,8 +16,9 @@ use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
 use crate::clause::Behaviour;
-use crate::engine::FINDING_KEPT_FOR;
-use crate::facts::Principal;
+use crate::engine::{Case, FINDING_KEPT_FOR};
+use crate::facts::{Principal, PrincipalKind};
+use crate::policy::Policy;
 use crate::time::Moment;
 use report::FindingReport;
 use stream::{Change, Event};
@@ -105,6 +106,24 @@ impl Book {
         if let Some(followers) = &pages.followers {
             // An error means that nobody follows.
             let _ = followers.send(event);
+        }
+    }
+
+    /// Goes on with findings that an earlier process left open. Of the accounts among them, those that the policy has
+    /// are known by name again.
+    pub fn go_on_with(&self, cases: &[Case], policy: &Policy) {
+        let accounts: HashSet<Principal> = cases
+            .iter()
+            .map(|case| case.finding.principal)
+            .filter(|principal| principal.kind() == PrincipalKind::Account)
+            .collect();
+        let named = if accounts.is_empty() { [].iter() } else { policy.accounts.list.iter() };
+        for account in named.filter(|account| accounts.contains(&account.principal)) {
+            self.name(account.principal, &account.id);
+        }
+        let mut pages = self.pages.lock();
+        for case in cases {
+            *pages.open.entry(case.finding.behaviour).or_default() += 1;
         }
     }
 

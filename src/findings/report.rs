@@ -73,14 +73,15 @@ impl Book {
     pub fn report(&self, case: &Case, policy: &Policy, clock: Clock) -> FindingReport {
         let Case { finding, detector, clause, mode, sanction, .. } = case;
         let time = |at: Moment| clock.wall_at(at).to_string();
+        let earlier = case.earlier.as_ref();
         let mut addresses: Vec<String> =
             finding.clients.iter().filter_map(|client| told(*client, policy)).collect();
         addresses.dedup();
         FindingReport {
             id: finding.id.0,
             open: finding.closed.is_none(),
-            opened: time(finding.opened),
-            last: time(finding.last),
+            opened: earlier.map_or_else(|| time(finding.opened), |earlier| earlier.opened.to_string()),
+            last: case.last_before(clock.wall_at(Moment::ORIGIN)).to_string(),
             closed: finding.closed.map(time),
             principal: self.principal(finding.principal, policy),
             addresses,
@@ -97,7 +98,7 @@ impl Book {
             evidence: finding.evidence.iter().map(EvidenceReport::from).collect(),
             times: finding.times,
             requests: finding.requests,
-            since: time(finding.since),
+            since: earlier.map_or_else(|| time(finding.since), |earlier| earlier.since.to_string()),
             samples: finding.samples.iter().map(ToString::to_string).collect(),
         }
     }

@@ -74,7 +74,7 @@ use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::engine::recent::{Names, RecentRefusals};
-use crate::engine::{Binding, Engine};
+use crate::engine::{Binding, Engine, FindingFilter};
 use crate::facts::Who;
 use crate::findings::Book;
 use crate::identity::{Memory, Resolver, TooManyCredentials};
@@ -301,6 +301,8 @@ impl Proxy {
             room: Arc::new(Room::new(files_max())),
             policy_changes: watch::Sender::new(()),
         });
+        let open = FindingFilter { is_open: Some(true), ..FindingFilter::default() };
+        shared.findings.go_on_with(&shared.engine.findings(&open, usize::MAX), &shared.live.load().policy);
         let started: io::Result<Vec<_>> = per_worker
             .into_iter()
             .enumerate()

@@ -18,8 +18,8 @@ use crate::engine::{SnapshotHead, SnapshotPart};
 const MAGIC: [u8; 8] = *b"weirsnap";
 /// Raised whenever what is written would be read as something else.
 ///
-/// 2: upstream time in microseconds, and apart from bytes.
-const VERSION: u32 = 2;
+/// 2: upstream time in microseconds, and apart from bytes. 3: open findings.
+const VERSION: u32 = 3;
 /// No shard has parts this large; a length above it is damage.
 const FRAME_BYTES_MAX: u32 = 256 << 20;
 const CHECKSUM_BYTES: usize = 32;

@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use crate::harness::{Config, RawOrigin, Weir};
+use crate::harness::{Config, RawOrigin, Weir, eventually};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
@@ -57,4 +57,45 @@ fn a_quota_survives_a_kill() {
     weir.wait_exit();
     let weir = Weir::start(&config);
     assert_eq!(weir.get("/").status(), 429);
+}
+
+/// Whom a finding refuses is still refused after a graceful restart, for what is left of its time and by the same
+/// finding, which an operator finds as it was; a detector that is in shadow by then refuses nobody.
+#[test]
+fn a_finding_survives_a_restart() {
+    let (origin, directory) = (RawOrigin::answering(OK), tempfile::tempdir().unwrap());
+    let plain = config(&origin, &directory).detection("robots = false\ntraps = [\"/trap/**\"]");
+    let config = |mode: &str| {
+        plain.clone().section(&format!("[detectors.crawl]\nmode = \"{mode}\"\nanswer = 403\nfor = \"1h\""))
+    };
+    let finding = |weir: &Weir| {
+        let listed = weir.admin_get("/api/v1/findings?detector=crawl").json();
+        listed["findings"][0].clone()
+    };
+    let mut weir = Weir::start(&config("enforce"));
+    weir.get("/trap/a");
+    eventually("the crawler is refused", || (weir.get("/").status() == 403).then_some(()));
+    let before = finding(&weir);
+    weir.signal(Signal::TERM);
+    assert_eq!(weir.wait_exit().code(), Some(0));
+
+    let mut weir = Weir::start(&config("enforce"));
+    let refused = weir.get("/");
+    assert_eq!((refused.status(), refused.json()["clause"]["id"].as_str()), (403, Some("crawl")));
+    let after = finding(&weir);
+    for member in
+        ["id", "principal", "detector", "clause", "rule", "evidence", "opened", "since", "last", "addresses"]
+    {
+        assert_eq!(after[member], before[member], "{member}");
+    }
+    assert_eq!(
+        (&after["open"], &after["action"], &after["until"]),
+        (&true.into(), &"refuse".into(), &before["until"])
+    );
+    assert_eq!(weir.metrics().count("weir_findings_open", &[("detector", "crawl")]), 1);
+    weir.signal(Signal::TERM);
+    assert_eq!(weir.wait_exit().code(), Some(0));
+
+    let weir = Weir::start(&config("shadow"));
+    assert_eq!(weir.get("/").status(), 200);
 }

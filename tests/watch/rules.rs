@@ -15,9 +15,9 @@ use weir::rule::Program;
 use super::policy::{accounts, per_client, sliding};
 use super::stage::{Stage, Step, address, page, watching};
 
-const NAME: &str = "exports-at-night";
+pub(crate) const NAME: &str = "exports-at-night";
 
-fn rule(when: &str, mode: Mode) -> Rule {
+pub(crate) fn rule(when: &str, mode: Mode) -> Rule {
     Rule {
         name: NAME.into(),
         clause: ClauseId(0),
@@ -32,13 +32,13 @@ fn rule(when: &str, mode: Mode) -> Rule {
     }
 }
 
-fn ruled(rules: Vec<Rule>) -> Policy {
+pub(crate) fn ruled(rules: Vec<Rule>) -> Policy {
     let mut policy = watching(Vec::new(), vec![per_client("a", sliding(1000, 1))]);
     policy.conduct.rules = rules;
     policy
 }
 
-fn behaviour() -> Behaviour {
+pub(crate) fn behaviour() -> Behaviour {
     Behaviour::Rule(RuleId::named(NAME))
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Stage {
     pub(crate) engine: Engine,
     pub(crate) binding: Binding,
     pub(crate) now: Moment,
-    requests: u64,
+    pub(crate) requests: u64,
 }
 
 /// One request; what is not set is an ordinary page without a Referer, and is answered well.

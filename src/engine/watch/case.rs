@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::saved::Earlier;
 use crate::clause::Behaviour;
 use crate::detect;
 use crate::facts::{Client, Principal};
@@ -32,6 +33,8 @@ pub struct Case {
     pub(super) lasting: u32,
     /// How long it stays open after it was last recognised, or its sanction ended.
     pub(super) quiet: Duration,
+    /// Of one that is older than the process.
+    pub earlier: Option<Box<Earlier>>,
 }
 
 /// For how long a principal is refused.
@@ -89,7 +92,7 @@ impl Case {
     pub fn new(finding: Finding, clause: Arc<str>, mode: Mode, sanction: Option<Sanction>) -> Self {
         let behaviour = finding.behaviour;
         let (detector, quiet) = (behaviour.name().into(), quiet_after(behaviour));
-        Case { finding, detector, clause, mode, sanction, lasting: 0, quiet }
+        Case { finding, detector, clause, mode, sanction, lasting: 0, quiet, earlier: None }
     }
 
     /// Whether its principal is being refused.

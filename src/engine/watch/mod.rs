@@ -9,6 +9,7 @@
 //! | [`shard`] | the conduct of some principals, and how a finding opens and grows |
 //! | [`cases`] | the findings about them, bounded |
 //! | [`case`] | one finding, and what is done about it |
+//! | [`saved`] | open findings across a restart |
 //! | [`unreasonable`] | findings of unreasonable load, which `engine::load` measures |
 //!
 //! **Memory.** Conduct is forgotten when room is needed, that of principals met once first. Findings are kept apart: no
@@ -26,6 +27,7 @@ mod arrival;
 mod case;
 mod cases;
 mod panel;
+mod saved;
 mod shard;
 mod shared;
 mod unreasonable;
@@ -36,6 +38,8 @@ pub use cases::CLOSED_KEPT_FOR as FINDING_KEPT_FOR;
 
 pub(super) use arrival::{Watched, charged};
 pub(super) use panel::Panel;
+pub use saved::Earlier;
+pub(super) use saved::{SavedFinding, Words};
 
 use std::cmp::Reverse;
 use std::time::Duration;

@@ -50,7 +50,7 @@ pub(super) struct Judge {
     pub(super) terms: Terms,
     name: Arc<str>,
     clause: Arc<str>,
-    quiet: Duration,
+    pub(super) quiet: Duration,
     /// Its place among all of the panel.
     place: usize,
 }
@@ -215,6 +215,7 @@ impl Judge {
             sanction: None,
             lasting: 0,
             quiet: self.quiet,
+            earlier: None,
         }
     }
 

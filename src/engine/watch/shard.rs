@@ -214,7 +214,7 @@ fn find(
         case.finding.grow(confidence, rule, evidence, at);
         case.finding.requests = conduct.requests.max(case.finding.requests);
         case.finding.note(watched.client, watched.request_id);
-        case.mode = mode;
+        (case.mode, case.quiet) = (mode, judge.quiet);
         if acts {
             if case.sanction(judge.terms.answer, judge.terms.lasts, at) {
                 events.push(FindingEvent::Sanctioned(Box::new(case.clone())));

@@ -30,6 +30,11 @@ impl Shared {
         FindingId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
+    /// Later findings have larger numbers than this one, which an earlier process gave out.
+    pub(super) fn go_on_after(&self, id: FindingId) {
+        self.last_id.fetch_max(id.0, Ordering::Relaxed);
+    }
+
     pub(super) fn note(&self, sanction: Option<Sanction>) {
         if let Some(sanction) = sanction {
             self.sanctioned_until.fetch_max(sanction.until.as_nanos(), Ordering::Release);
