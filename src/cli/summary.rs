@@ -12,7 +12,7 @@ use crate::config::units::time_text;
 use crate::policy::identity::{CertificatePart, Place, Source};
 use crate::policy::load::{Capacity, Unreasonable};
 use crate::policy::responses::{Cors, Origins, RateLimitFields, Responses};
-use crate::policy::tls::{Demand, Redirect};
+use crate::policy::tls::{Demand, Redirect, Verify};
 use crate::policy::{
     Bound, Enforcement, ForwardedHeader, Layer, Limit, Listener, Match, Missing, Over, Override, Policy,
     Route, Terms, Upstream, WhoPart,
@@ -126,6 +126,13 @@ fn upstream(upstream: &Upstream) -> Line {
     }
     if let Some(version) = upstream.servers.iter().find_map(|server| server.proxy_protocol) {
         let _ = write!(rest, "; told by PROXY {} for whom", version.name());
+    }
+    if let Some(tls) = upstream.servers.iter().find_map(|server| server.tls.as_ref()) {
+        rest.push_str(match &tls.verify {
+            Verify::System => "; by TLS, verified by the system's authorities",
+            Verify::By { .. } => "; by TLS, verified by its own authorities",
+            Verify::Nobody => "; by TLS, but NOT VERIFIED",
+        });
     }
     if let Some(check) = &upstream.health_check {
         let _ = write!(rest, "; asked for {} every {}", check.path, time_text(check.interval));

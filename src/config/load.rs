@@ -129,7 +129,10 @@ impl Reading {
         let mut named = NamedFiles::default();
         let certificates = config.tls.iter().flat_map(|tls| &tls.value).flat_map(|tls| &tls.certificates);
         let of_tls = certificates.flat_map(|it| [&it.value.chain, &it.value.key]);
-        let keys = config.identity.key_files().chain(of_tls).map(|file| (file, false));
+        let of_upstreams = config.upstreams.value.iter().filter_map(|upstream| upstream.tls.as_ref());
+        let of_upstreams =
+            of_upstreams.filter_map(|tls| tls.value.as_ref()).flat_map(super::upstreams::Tls::files);
+        let keys = config.identity.key_files().chain(of_tls).chain(of_upstreams).map(|file| (file, false));
         for (file, of_revocations) in keys.chain(config.files_of_client_certificates()) {
             let bytes_max = if of_revocations { REVOCATIONS_BYTES_MAX } else { KEY_FILE_BYTES_MAX };
             if !named.keys.contains_key(&file.value)

@@ -89,6 +89,7 @@ pub const TABLES: &[&TableKind] = &[
     &POLICY,
     &upstreams::UPSTREAM,
     &upstreams::SERVER,
+    &upstreams::TLS,
     &upstreams::CAPACITY,
     &upstreams::QUEUE,
     &upstreams::EJECTION,

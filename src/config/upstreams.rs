@@ -20,6 +20,7 @@ pub const UPSTREAM: TableKind = TableKind {
         "health_check",
         "retry",
         "send_proxy_protocol",
+        "tls",
         "idle_connections",
         "idle_timeout",
     ],
@@ -27,6 +28,11 @@ pub const UPSTREAM: TableKind = TableKind {
 
 pub const SERVER: TableKind =
     TableKind { title: "a server of `servers`", keys: &["address", "max_connections"] };
+
+pub const TLS: TableKind = TableKind {
+    title: "`tls` of an upstream",
+    keys: &["ca", "server_name", "cert", "key", "dangerously_unverified"],
+};
 
 pub const CAPACITY: TableKind = TableKind { title: "`capacity`", keys: &["concurrency", "min", "max"] };
 
@@ -54,8 +60,28 @@ pub struct Upstream {
     pub health_check: Option<HealthCheck>,
     pub retry: Retry,
     pub send_proxy_protocol: Option<ProxyProtocol>,
+    /// By TLS to all servers, or to none; without a word, to those whose address says `https`.
+    pub tls: Option<At<Option<Tls>>>,
     pub idle_connections: Option<u32>,
     pub idle_timeout: Option<Duration>,
+}
+
+/// `tls` as written; `true` is one without a word.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    /// Files in PEM, all of them.
+    pub ca: Option<At<String>>,
+    pub server_name: Option<At<String>>,
+    pub cert: Option<At<String>>,
+    pub key: Option<At<String>>,
+    pub unverified: Option<At<bool>>,
+}
+
+impl Tls {
+    /// Every file that is named.
+    pub fn files(&self) -> impl Iterator<Item = &At<String>> {
+        self.ca.iter().chain(&self.cert).chain(&self.key)
+    }
 }
 
 /// `capacity` as written.
@@ -69,6 +95,8 @@ pub enum Capacity {
 pub struct Server {
     pub written: At<String>,
     pub address: ServerAddress,
+    /// Written with `https`.
+    pub secure: bool,
     pub max_connections: Option<u32>,
 }
 
@@ -134,6 +162,7 @@ fn upstream(name: At<String>, item: Item<'_>) -> Option<Upstream> {
         send_proxy_protocol: table.read("send_proxy_protocol", |item| {
             item.word(&[("v1", ProxyProtocol::V1), ("v2", ProxyProtocol::V2)])
         }),
+        tls: table.read("tls", tls),
         idle_connections: table.read("idle_connections", |i| i.whole(0..=CONNECTIONS_MAX)),
         idle_timeout: table.read("idle_timeout", super::http::timeout),
     })
@@ -163,15 +192,46 @@ fn server(item: Item<'_>) -> Option<Server> {
 }
 
 fn server_address(item: Item<'_>) -> Option<Server> {
-    const EXPECTED: &str = "an address and port such as \"127.0.0.1:3000\" or \"app.internal:3000\", or a Unix socket \
-                            such as \"unix:/run/app/app.sock\"";
-    let address = item.parse(EXPECTED, address)?;
+    const EXPECTED: &str = "an address and port such as \"127.0.0.1:3000\" or \"app.internal:3000\", a Unix socket such \
+                            as \"unix:/run/app/app.sock\", or by TLS \"https://app.internal\"";
+    let (address, secure) = item.parse(EXPECTED, |text| match text.strip_prefix("https://") {
+        Some(rest) => secure_address(rest).map(|address| (address, true)),
+        None => address(text).map(|address| (address, false)),
+    })?;
     let written = item.text(EXPECTED)?.to_owned();
-    Some(Server { written: item.at(written), address, max_connections: None })
+    Some(Server { written: item.at(written), address, secure, max_connections: None })
+}
+
+fn tls(item: Item<'_>) -> Option<At<Option<Tls>>> {
+    if item.is_boolean() {
+        return item.boolean().map(|on| item.at(on.then(Tls::default)));
+    }
+    let table = item.table(&TLS)?;
+    let file = |key| table.read(key, |item| item.text_at("the name of a file in PEM"));
+    let name = |item: Item<'_>| {
+        let name = item.parse("a host name such as \"app.internal\"", |text| {
+            is_host_name(text).then(|| text.to_ascii_lowercase())
+        });
+        name.map(|name| item.at(name))
+    };
+    Some(item.at(Some(Tls {
+        ca: file("ca"),
+        server_name: table.read("server_name", name),
+        cert: file("cert"),
+        key: file("key"),
+        unverified: table.read("dangerously_unverified", |i| i.boolean().map(|yes| i.at(yes))),
+    })))
 }
 
 /// What the kernel takes for the path of a Unix socket.
 const SOCKET_PATH_MAX: usize = 107;
+
+/// The port that `https` means (RFC 9110 §4.2.2), unless it is written.
+fn secure_address(text: &str) -> Option<ServerAddress> {
+    let has_port = text.rsplit(']').next().is_some_and(|rest| rest.contains(':'));
+    let address = if has_port { address(text) } else { address(&format!("{text}:443")) };
+    address.filter(|address| !matches!(address, ServerAddress::Unix(_)))
+}
 
 /// `ip:port`, `host:port` or `unix:/path`; a scheme, a path or a missing port are refused.
 fn address(text: &str) -> Option<ServerAddress> {
@@ -298,6 +358,19 @@ mod tests {
             "unix:",
         ] {
             assert_eq!(address(bad), None, "{bad}");
+        }
+    }
+
+    /// Promise: by https an address may leave out its port, which is 443 then, and nothing else.
+    #[test]
+    fn https_has_a_port_of_its_own() {
+        let name = |host: &str, port| Some(ServerAddress::Name { host: host.to_owned(), port });
+        assert_eq!(secure_address("app.internal"), name("app.internal", 443));
+        assert_eq!(secure_address("app.internal:8443"), name("app.internal", 8443));
+        assert_eq!(secure_address("[::1]"), "[::1]:443".parse().ok().map(ServerAddress::Ip));
+        assert_eq!(secure_address("192.0.2.1"), "192.0.2.1:443".parse().ok().map(ServerAddress::Ip));
+        for bad in ["", "app/", "app:", "app:0", "user@app", "unix:/run/app.sock", "::1", "https://app"] {
+            assert_eq!(secure_address(bad), None, "{bad}");
         }
     }
 }

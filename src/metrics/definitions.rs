@@ -98,6 +98,8 @@ metrics! {
         "Connections to servers of the upstream that ended, by whichever side.";
     UPSTREAM_CONNECTIONS_FAILED = Counter "weir_upstream_connections_failed_total" ["upstream"]
         "Connections to servers of the upstream that could not be made.";
+    UPSTREAM_HANDSHAKES_FAILED = Counter "weir_upstream_handshakes_failed_total" ["upstream"]
+        "Of the connections that could not be made, those that failed at TLS.";
     UPSTREAM_RETRIES = Counter "weir_upstream_retries_total" ["upstream"]
         "Requests sent once more, because the connection of the first attempt failed.";
     UPSTREAM_EJECTIONS = Counter "weir_upstream_ejections_total" ["upstream"]

@@ -105,6 +105,7 @@ pub(super) enum UpstreamCell {
     Reused,
     Closed,
     Failed,
+    TlsFailed,
     Retries,
     Ejections,
     RejectedFull,
@@ -164,6 +165,11 @@ impl UpstreamMetrics {
     /// A connection could not be made.
     pub fn connection_failed(&self) {
         self.add(UpstreamCell::Failed, 1);
+    }
+
+    /// Of those that could not be made, one that failed at TLS.
+    pub fn handshake_failed(&self) {
+        self.add(UpstreamCell::TlsFailed, 1);
     }
 
     pub fn retried(&self) {

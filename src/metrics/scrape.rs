@@ -149,6 +149,7 @@ fn upstreams(out: &mut Exposition, series: &Series) {
     each(&def::UPSTREAM_CONNECTIONS_REUSED, &total(UpstreamCell::Reused));
     each(&def::UPSTREAM_CONNECTIONS_CLOSED, &total(UpstreamCell::Closed));
     each(&def::UPSTREAM_CONNECTIONS_FAILED, &total(UpstreamCell::Failed));
+    each(&def::UPSTREAM_HANDSHAKES_FAILED, &total(UpstreamCell::TlsFailed));
     each(&def::UPSTREAM_RETRIES, &total(UpstreamCell::Retries));
     each(&def::UPSTREAM_EJECTIONS, &total(UpstreamCell::Ejections));
     each(&def::UPSTREAM_QUEUE, &|one| whole(one.queue_length()));

@@ -26,6 +26,7 @@ pub use limit::{Bound, Cost, Exempt, Limit, LimitKey, Match, Missing, Over, Peri
 pub use listen::{ListenAddress, NEIGHBOUR, ProxyProtocol};
 pub use network::{AsnDatabase, AsnDatabaseError, NetworkPrefix, Networks};
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
@@ -44,7 +45,7 @@ use load::{Capacity, Load};
 use path::PathRules;
 use responses::Responses;
 use template::Template;
-use tls::{ClientCertificates, Tls};
+use tls::{ClientCertificates, Tls, UpstreamTls};
 
 /// Index of a route in [`Policy::routes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -270,13 +271,15 @@ pub struct Upstream {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// As written: `host:port`, `ip:port` or `unix:/path`.
+    /// As written: `host:port`, `ip:port`, either behind `https://`, or `unix:/path`.
     pub name: String,
     pub address: ServerAddress,
     /// Connections in use at once, over all workers.
     pub connections_max: NonZeroU32,
     /// What it is told ahead of everything on each connection, which is then for that client alone.
     pub proxy_protocol: Option<ProxyProtocol>,
+    /// `None`: what is said to it is said in clear.
+    pub tls: Option<Arc<UpstreamTls>>,
 }
 
 impl Server {
@@ -284,8 +287,20 @@ impl Server {
     pub fn host(&self) -> &str {
         match self.address {
             ServerAddress::Unix(_) => "localhost",
-            ServerAddress::Ip(_) | ServerAddress::Name { .. } => &self.name,
+            ServerAddress::Ip(_) | ServerAddress::Name { .. } => {
+                self.name.strip_prefix("https://").unwrap_or(&self.name)
+            }
         }
+    }
+
+    /// The name or address that its certificate must have; `None` where nothing says it.
+    pub fn tls_name(&self) -> Option<Cow<'_, str>> {
+        let named = self.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
+        named.map(Cow::Borrowed).or_else(|| match &self.address {
+            ServerAddress::Ip(address) => Some(address.ip().to_string().into()),
+            ServerAddress::Name { host, .. } => Some(host.as_str().into()),
+            ServerAddress::Unix(_) => None,
+        })
     }
 }
 

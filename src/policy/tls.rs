@@ -111,8 +111,39 @@ pub enum Redirect {
     ToPort(u16),
 }
 
+/// How the servers of an upstream are reached by TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamTls {
+    pub verify: Verify,
+    /// Instead of the host in a server's address.
+    pub server_name: Option<String>,
+    /// What weir shows servers that ask for a certificate.
+    pub own: Option<Certificate>,
+}
+
+/// Who must have issued a server's certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verify {
+    /// Anybody whom the system trusts.
+    System,
+    /// One of these. `file`: as the configuration names it, for messages.
+    By { file: Arc<str>, authorities: Vec<CertificateDer<'static>> },
+    /// Anybody at all: whoever is between can read and change everything.
+    Nobody,
+}
+
+impl Verify {
+    pub fn name(&self) -> &str {
+        match self {
+            Verify::System => "system",
+            Verify::By { file, .. } => file,
+            Verify::Nobody => "NOBODY",
+        }
+    }
+}
+
 /// A chain of certificates and the key of the first.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Certificate {
     /// As the configuration names its file, for messages.
     pub file: Arc<str>,

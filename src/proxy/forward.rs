@@ -176,6 +176,9 @@ impl Attempt<'_> {
             lease.connect(announced, self.steps.connect_within(waiting_since), counters).await
         {
             counters.connection_failed();
+            if matches!(error, ConnectError::Tls(_)) {
+                counters.handshake_failed();
+            }
             if matches!(error, ConnectError::TimedOut(_)) {
                 self.exchange.timed_out(Timeout::Connect);
             }

@@ -6,7 +6,7 @@
 //! | step | file | what happens |
 //! |---|---|---|
 //! | accept | [`listener`], [`worker`], `arrival`, [`room`] | one runtime per core, one socket each; whether there is room |
-//! | shake hands | [`tls`], [`client_stream`] | where a listener speaks TLS |
+//! | shake hands | [`tls`], [`maybe_tls`] | where a listener speaks TLS |
 //! | read | [`http1`], [`head`], [`http2`] | only heads with one reading pass; slow ones are ended |
 //! | identify | [`serve`], [`forwarded`], `policy::path`, [`identify`], [`certificate`] | the believed client, one host, one path, one route; whose request it is |
 //! | admit | `admit` → `engine` | findings in force and all limits in one decision; `delay`: a turn to wait for |
@@ -24,7 +24,6 @@ mod arrival;
 pub mod certificate;
 pub mod client_body;
 pub mod client_side;
-pub mod client_stream;
 pub mod connection;
 mod delay;
 pub mod exchange;
@@ -40,6 +39,7 @@ pub mod interim;
 pub mod lifecycle;
 pub mod listener;
 mod load_watch;
+pub mod maybe_tls;
 pub mod message;
 pub mod notices;
 mod outbox;
@@ -199,12 +199,12 @@ impl Live {
             .map(|rule| {
                 let same_name = |u: &&Arc<Upstream>| u.rule.name == rule.name;
                 let before = before.and_then(|live| live.upstreams.iter().find(same_name));
-                match before {
+                Ok(match before {
                     Some(unchanged) if unchanged.rule == *rule => Arc::clone(unchanged),
-                    before => Arc::new(Upstream::new(rule, workers, before.map(Arc::as_ref))),
-                }
+                    before => Arc::new(Upstream::new(rule, workers, before.map(Arc::as_ref))?),
+                })
             })
-            .collect();
+            .collect::<Result<_, TlsError>>()?;
         Ok(Live {
             binding: Arc::new(engine.bind(Arc::clone(&policy))),
             names: Names::of(&policy),

@@ -1,8 +1,10 @@
 //! What weir says when it answers itself: one function per reason.
 
+use std::io;
 use std::time::Duration;
 
 use http::StatusCode;
+use tokio_rustls::rustls;
 
 use super::client_side::BodyEnd;
 use super::forward::ForwardError;
@@ -142,6 +144,21 @@ pub fn forward_failed(error: &ForwardError, body: BodyEnd, retry: impl FnOnce() 
     }
 }
 
+/// What went wrong between weir and a server, by RFC 9209 §2.3.
+fn tls_failed(error: &io::Error) -> Notice {
+    let why = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let (kind, detail) = match why {
+        Some(rustls::Error::InvalidCertificate(_)) => {
+            ("tls_certificate_error", "The site's server showed a certificate that cannot be verified.")
+        }
+        Some(rustls::Error::AlertReceived(_)) => {
+            ("tls_alert_received", "The site's server refused to speak TLS with weir.")
+        }
+        _ => ("tls_protocol_error", "No TLS could be spoken with the site's server."),
+    };
+    Notice::new(StatusCode::BAD_GATEWAY, kind, detail)
+}
+
 fn connect_failed(error: &ConnectError, retry: impl FnOnce() -> Duration) -> Notice {
     match error {
         ConnectError::Resolve(_) => {
@@ -158,6 +175,7 @@ fn connect_failed(error: &ConnectError, retry: impl FnOnce() -> Duration) -> Not
             "connection_timeout",
             "The site's server could not be reached in time.",
         ),
+        ConnectError::Tls(error) => tls_failed(error),
         ConnectError::Refused(_) => Notice::new(
             StatusCode::BAD_GATEWAY,
             "connection_refused",

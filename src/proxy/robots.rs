@@ -16,12 +16,12 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::time::{sleep_until, timeout};
 
-use super::Shared;
-use super::stream::Stream;
+use super::maybe_tls::ServerStream;
+use super::upstream::Upstream;
 use super::upstream::connect::{ConnectError, open};
+use super::{Live, Shared};
 use crate::clause::Behaviour;
 use crate::detect::Robots;
-use crate::policy::{Policy, Upstream};
 use crate::time::Moment;
 
 /// Bytes of a file that are read (RFC 9309 §2.5 asks for 500 KiB at least).
@@ -89,7 +89,7 @@ pub(super) async fn keep(shared: Arc<Shared>) {
     let mut changes = shared.policy_changes.subscribe();
     let mut files = Vec::new();
     loop {
-        files = wanted(&shared.live.load().policy, std::mem::take(&mut files), shared.clock.now());
+        files = wanted(&shared.live.load(), std::mem::take(&mut files), shared.clock.now());
         shared.robots.replace(&files);
         loop {
             for file in &mut files {
@@ -118,7 +118,8 @@ async fn until(next: Option<Moment>, shared: &Shared) {
 }
 
 /// The files that a policy makes it worth knowing, with what is known of them already.
-fn wanted(policy: &Policy, known: Vec<File>, now: Moment) -> Vec<File> {
+fn wanted(live: &Live, known: Vec<File>, now: Moment) -> Vec<File> {
+    let policy = &live.policy;
     let conduct = &policy.conduct;
     let is_read = conduct.detector(Behaviour::Crawl).is_some()
         || conduct.rules.iter().any(|rule| rule.when.reads("disallowed"));
@@ -134,12 +135,13 @@ fn wanted(policy: &Policy, known: Vec<File>, now: Moment) -> Vec<File> {
     let mut known = known;
     let files = hosts.into_iter().filter_map(|host| {
         let route = policy.route(policy.find_route(host.unwrap_or_default(), PATH)?);
-        let upstream = policy.upstream(route.upstream);
-        let same = known.iter().position(|file| file.host.as_deref() == host && *file.upstream == *upstream);
+        let upstream = live.upstream(route.upstream);
+        let same =
+            known.iter().position(|file| file.host.as_deref() == host && file.upstream.rule == upstream.rule);
         Some(same.map_or_else(
             || File {
                 host: host.map(str::to_owned),
-                upstream: Arc::new(upstream.clone()),
+                upstream: Arc::clone(upstream),
                 rules: Arc::default(),
                 due: now,
             },
@@ -156,12 +158,12 @@ async fn refresh(file: &mut File, shared: &Shared) {
     match fetched {
         Ok(Fetched { rules, holds }) => {
             if *file.rules != rules {
-                tracing::info!(host, upstream = file.upstream.name, "robots.txt is read");
+                tracing::info!(host, upstream = file.upstream.rule.name, "robots.txt is read");
             }
             (file.rules, file.due) = (Arc::new(rules), now.after(holds));
         }
         Err(error) => {
-            tracing::debug!(host, upstream = file.upstream.name, %error, "robots.txt is not read");
+            tracing::debug!(host, upstream = file.upstream.rule.name, %error, "robots.txt is not read");
             file.due = now.after(AGAIN_AFTER);
         }
     }
@@ -224,11 +226,11 @@ async fn get(file: &File, target: &str) -> Result<(StatusCode, HeaderMap, Incomi
 }
 
 /// A connection to the first server that takes one, and that server's name.
-async fn connect(upstream: &Upstream) -> Result<(Stream, &str), Failure> {
+async fn connect(upstream: &Upstream) -> Result<(ServerStream, &str), Failure> {
     let mut refused = ConnectError::Refused(std::io::ErrorKind::NotFound.into());
     for server in &upstream.servers {
         match open(server, None).await {
-            Ok(stream) => return Ok((stream, server.host())),
+            Ok(stream) => return Ok((stream, server.rule().host())),
             Err(error) => refused = error,
         }
     }

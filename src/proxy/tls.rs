@@ -1,4 +1,4 @@
-//! TLS towards clients: certificates by name, tickets that outlive a reload, and nothing older than TLS 1.2.
+//! TLS towards clients (that towards servers is `upstream::secure`): certificates by name, tickets that outlive a reload, and nothing older than TLS 1.2.
 //!
 //! rustls on aws-lc-rs does the work; its cipher suites and groups are left as they are. Requests in early data are not
 //! accepted: they could be replayed (RFC 8470).
@@ -28,8 +28,9 @@ use tokio_rustls::server::TlsStream;
 use tokio_rustls::{StartHandshake, TlsAcceptor};
 
 use super::outbox::Socket;
+use super::upstream::secure;
 use crate::facts::Fingerprint;
-use crate::policy::tls::{ClientCertificates, MinVersion, Tls};
+use crate::policy::tls::{Certificate, ClientCertificates, MinVersion, Tls};
 use crate::policy::{ListenAddress, Policy};
 use clients::Clients;
 use names::ByName;
@@ -51,8 +52,22 @@ pub enum TlsError {
     Authority { file: Arc<str>, why: rustls::Error },
     #[error("clients cannot be verified by \"{file}\" and what is revoked: {why}")]
     Clients { file: Arc<str>, why: VerifierBuilderError },
+    #[error("the system has no authorities to verify servers by: {0}")]
+    NoRoots(String),
+    #[error("no certificate could have the name of the server {server}")]
+    Nameless { server: Arc<str> },
     #[error("TLS cannot be set up: {0}")]
     Setup(rustls::Error),
+}
+
+impl TlsError {
+    pub(super) fn of_certificate(certificate: &Certificate, why: rustls::Error) -> Self {
+        let file = Arc::clone(&certificate.file);
+        match why {
+            rustls::Error::InconsistentKeys(_) => TlsError::WrongKey { file },
+            why => TlsError::Certificate { file, why },
+        }
+    }
 }
 
 /// The TLS of one policy.
@@ -126,6 +141,7 @@ impl ServerTls {
 
 /// Whether the certificates of a policy can serve, for whoever does not start it.
 pub fn check(policy: &Policy) -> Result<(), TlsError> {
+    policy.upstreams.iter().try_for_each(|upstream| secure::config(upstream).map(drop))?;
     let Some(tls) = &policy.tls else { return Ok(()) };
     let provider = Arc::new(aws_lc_rs::default_provider());
     ByName::new(&tls.certificates, &provider)?;

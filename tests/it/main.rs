@@ -45,3 +45,4 @@ mod tls;
 mod trust;
 mod unix_sockets;
 mod upgrade;
+mod upstream_tls;

@@ -22,6 +22,7 @@ mod rules;
 mod shares;
 mod terms;
 mod tls;
+mod upstream_tls;
 mod upstreams;
 mod without_effect;
 
@@ -45,7 +46,7 @@ const ONE: NonZeroU32 = NonZeroU32::MIN;
 pub fn compile(config: &Config, directory: &Path, problems: &Problems) -> Option<Policy> {
     let paths = messages::paths(&config.paths);
     let clauses = clauses::compile(&config.clauses);
-    let upstreams = upstreams::compile(&config.upstreams.value, problems);
+    let upstreams = upstreams::compile(config, problems);
     let routes = routes::compile(config, paths, problems);
     let limits = limits::compile(config, paths, &routes, problems);
     let terms = terms::compile(config, &limits, &routes, problems);

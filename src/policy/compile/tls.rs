@@ -94,10 +94,7 @@ fn client_certificates(
     named: &NamedFiles,
     problems: &Problems,
 ) -> Option<ClientCertificates> {
-    let authorities = read(&written.ca, named, problems, AUTHORITIES, |pem| {
-        let all = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().ok()?;
-        (!all.is_empty()).then_some(all)
-    });
+    let authorities = certificates(&written.ca, named, problems, AUTHORITIES);
     let revocations = |file: &At<String>| {
         read(file, named, problems, REVOCATIONS, |pem| {
             let all =
@@ -118,21 +115,42 @@ fn client_certificates(
 /// `None` after reporting what is wrong. That key and certificate belong together is for the library that uses them to
 /// say: see `proxy::tls`.
 fn certificate(written: &Written, named: &NamedFiles, problems: &Problems) -> Option<Certificate> {
-    let chain = read(&written.chain, named, problems, CERTIFICATES, |pem| {
-        let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().ok()?;
-        (!chain.is_empty()).then_some(chain)
-    });
-    let key = read(&written.key, named, problems, KEY, |pem| PrivateKeyDer::from_pem_slice(pem).ok());
-    Some(Certificate { file: written.chain.value.as_str().into(), chain: chain?, key: Arc::new(key?) })
+    pair(&written.chain, &written.key, named, problems)
+}
+
+/// The same of two files.
+pub(super) fn pair(
+    chain: &At<String>,
+    key: &At<String>,
+    named: &NamedFiles,
+    problems: &Problems,
+) -> Option<Certificate> {
+    let file = chain.value.as_str().into();
+    let chain = certificates(chain, named, problems, CERTIFICATES);
+    let key = read(key, named, problems, KEY, |pem| PrivateKeyDer::from_pem_slice(pem).ok());
+    Some(Certificate { file, chain: chain?, key: Arc::new(key?) })
+}
+
+/// All of a file, at least one; `None` after reporting what is wrong.
+pub(super) fn certificates(
+    file: &At<String>,
+    named: &NamedFiles,
+    problems: &Problems,
+    expected: (&str, &str),
+) -> Option<Vec<CertificateDer<'static>>> {
+    read(file, named, problems, expected, |pem| {
+        let all = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().ok()?;
+        (!all.is_empty()).then_some(all)
+    })
 }
 
 const CERTIFICATES: (&str, &str) = (
     "no file of certificates",
     "certificates in PEM, each after `-----BEGIN CERTIFICATE-----`, the server's own first",
 );
-const AUTHORITIES: (&str, &str) = (
+pub(super) const AUTHORITIES: (&str, &str) = (
     "no file of certificates",
-    "certificates in PEM, each after `-----BEGIN CERTIFICATE-----`: those of whoever issues them to clients",
+    "certificates in PEM, each after `-----BEGIN CERTIFICATE-----`: those of whoever issues them",
 );
 const REVOCATIONS: (&str, &str) =
     ("no list of revoked certificates", "lists in PEM, each after `-----BEGIN X509 CRL-----`");

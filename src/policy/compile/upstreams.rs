@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::ONE;
 use crate::config::units::time_text;
 use crate::config::upstreams as written;
-use crate::config::{Diagnostic, Problems};
+use crate::config::{Config, Diagnostic, NamedFiles, Problems};
 use crate::policy::{Ejection, HealthCheck, Queue, Retry, Server, Upstream};
 
 const CONNECTIONS: u32 = 1024;
@@ -24,12 +24,14 @@ const RETRY_FLOOR: u32 = 10;
 const IDLE_CONNECTIONS: u32 = 64;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-pub(super) fn compile(upstreams: &[written::Upstream], problems: &Problems) -> Vec<Upstream> {
-    upstreams.iter().map(|upstream| one(upstream, problems)).collect()
+pub(super) fn compile(config: &Config, problems: &Problems) -> Vec<Upstream> {
+    config.upstreams.value.iter().map(|upstream| one(upstream, &config.named, problems)).collect()
 }
 
-fn one(upstream: &written::Upstream, problems: &Problems) -> Upstream {
+fn one(upstream: &written::Upstream, named: &NamedFiles, problems: &Problems) -> Upstream {
     report_double_servers(upstream, problems);
+    let tls = super::upstream_tls::compile(upstream, named, problems);
+    let all = upstream.tls.is_some();
     Upstream {
         name: upstream.name.value.clone(),
         servers: upstream
@@ -41,6 +43,7 @@ fn one(upstream: &written::Upstream, problems: &Problems) -> Upstream {
                 address: server.address.clone(),
                 connections_max: positive(server.max_connections.or(upstream.max_connections), CONNECTIONS),
                 proxy_protocol: upstream.send_proxy_protocol,
+                tls: tls.clone().filter(|_| all || server.secure),
             })
             .collect(),
         capacity: super::shares::capacity(upstream.capacity.as_ref(), problems),

@@ -31,9 +31,9 @@ use parking_lot::Mutex;
 
 use super::client_body::ClientBody;
 use super::client_side::Arrived;
-use super::client_stream::ClientStream;
 use super::connection::{Conn, guarded};
 use super::head::{Head, HeadLimits};
+use super::maybe_tls::ClientStream;
 use super::message::body_writer::{BodyWriter, WrongLength};
 use super::response_body::{ResponseBody, ResponseBodyError};
 use super::upgrade::{Switched, tunnel};

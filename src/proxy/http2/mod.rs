@@ -21,10 +21,10 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::client_body::ClientBody;
 use super::client_side::Arrived;
-use super::client_stream::ClientStream;
 use super::connection::{Conn, guarded};
 use super::head::HeadLimits;
 use super::lifecycle::Stage;
+use super::maybe_tls::ClientStream;
 use super::response_body::ResponseBody;
 use crate::facts::ProtocolEvent;
 use crate::metrics::Timeout;

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio_rustls::rustls;
 use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
@@ -49,13 +48,8 @@ impl ResolvesServerCert for ByName {
 }
 
 fn certified(certificate: &Certificate, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
-    let file = || Arc::clone(&certificate.file);
-    CertifiedKey::from_der(certificate.chain.clone(), certificate.key.clone_key(), provider).map_err(
-        |error| match error {
-            rustls::Error::InconsistentKeys(_) => TlsError::WrongKey { file: file() },
-            why => TlsError::Certificate { file: file(), why },
-        },
-    )
+    CertifiedKey::from_der(certificate.chain.clone(), certificate.key.clone_key(), provider)
+        .map_err(|why| TlsError::of_certificate(certificate, why))
 }
 
 fn names(certificate: &Certificate) -> Result<Vec<String>, TlsError> {

@@ -73,7 +73,7 @@ enum CheckError {
 
 /// 2xx and 3xx pass.
 async fn probe(server: &Server, path: &str) -> Result<(), CheckError> {
-    let mut http1 = Http1::new(open(server.rule(), None).await?);
+    let mut http1 = Http1::new(open(server, None).await?);
     let request = Request::get(path)
         .header(header::HOST, server.rule().host())
         .header(header::USER_AGENT, "weir-health-check")

@@ -16,6 +16,7 @@ use super::server::Server;
 use crate::metrics::UpstreamMetrics;
 use crate::policy::{self, ServerAddress};
 use crate::proxy::listener::keepalive;
+use crate::proxy::maybe_tls::ServerStream;
 use crate::proxy::outbox::{Peer, Socket};
 use crate::proxy::proxy_protocol::{Announced, Header};
 use crate::proxy::stream::Stream;
@@ -27,6 +28,9 @@ pub enum ConnectError {
     Resolve(io::Error),
     #[error("{0}")]
     Refused(io::Error),
+    /// It was reached, and is not the one that it should be, or speaks no TLS that weir does.
+    #[error("TLS: {0}")]
+    Tls(io::Error),
     /// Not the server's doing: out of file descriptors, ports or memory.
     #[error("weir cannot open another connection: {0}")]
     Local(io::Error),
@@ -56,20 +60,26 @@ pub async fn connect(
     within: Duration,
     counters: &Arc<UpstreamMetrics>,
 ) -> Result<Connection, ConnectError> {
-    let stream = timeout(within, open(server.rule(), announced))
-        .await
-        .map_err(|_| ConnectError::TimedOut(within))??;
-    let socket = Socket::new(stream, Peer::Server);
+    let stream =
+        timeout(within, open(server, announced)).await.map_err(|_| ConnectError::TimedOut(within))??;
     let whose = announced.map(|announced| announced.source);
-    Ok(Connection::new(socket, whose, server.count_open(), Arc::clone(counters)))
+    Ok(Connection::new(stream, whose, server.count_open(), Arc::clone(counters)))
 }
 
-/// A plain connection, without HTTP; a PROXY header is sent where the server wants one, for weir itself where nobody is
-/// `announced`.
+/// A connection without HTTP; a PROXY header is sent where the server wants one, for weir itself where nobody is
+/// `announced`, and then hands are shaken where it speaks TLS.
 pub(in crate::proxy) async fn open(
-    server: &policy::Server,
+    server: &Server,
     announced: Option<Announced>,
-) -> Result<Stream, ConnectError> {
+) -> Result<ServerStream, ConnectError> {
+    let socket = Socket::new(reach(server.rule(), announced).await?, Peer::Server);
+    Ok(match server.tls() {
+        None => ServerStream::Plain(socket),
+        Some(tls) => ServerStream::Tls(Box::new(tls.shake_hands(socket).await.map_err(ConnectError::Tls)?)),
+    })
+}
+
+async fn reach(server: &policy::Server, announced: Option<Announced>) -> Result<Stream, ConnectError> {
     let mut stream = match &server.address {
         ServerAddress::Ip(address) => tcp(&[*address]).await?,
         ServerAddress::Name { host, port } => {

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::http1::Http1;
 use super::server::OpenGuard;
 use crate::metrics::UpstreamMetrics;
-use crate::proxy::outbox::Socket;
+use crate::proxy::maybe_tls::ServerStream;
 use crate::proxy::request_body::RequestBody;
 
 /// A connection, driven by whoever waits for something from it. Between requests nobody does: a server that closes
@@ -20,7 +20,7 @@ use crate::proxy::request_body::RequestBody;
 #[derive(Debug)]
 pub struct Connection {
     /// In a box: it goes in and out of the pool with every request.
-    pub http1: Box<Http1<Socket, RequestBody>>,
+    pub http1: Box<Http1<ServerStream, RequestBody>>,
     /// The client that the server was told of, and whose alone it is.
     whose: Option<SocketAddr>,
     counted: Counted,
@@ -35,13 +35,13 @@ struct Counted {
 
 impl Connection {
     pub(super) fn new(
-        socket: Socket,
+        stream: ServerStream,
         whose: Option<SocketAddr>,
         open: OpenGuard,
         counters: Arc<UpstreamMetrics>,
     ) -> Self {
         counters.connection_opened();
-        Connection { http1: Box::new(Http1::new(socket)), whose, counted: Counted { counters, _open: open } }
+        Connection { http1: Box::new(Http1::new(stream)), whose, counted: Counted { counters, _open: open } }
     }
 
     /// The client that the server takes this for, where it was told of one.
@@ -56,8 +56,8 @@ impl Connection {
 
     /// A connection that is no longer HTTP.
     pub fn into_tunnel(self) -> Tunnel {
-        let (socket, early) = self.http1.into_parts();
-        Tunnel { socket, early, _counted: self.counted }
+        let (stream, early) = self.http1.into_parts();
+        Tunnel { stream, early, _counted: self.counted }
     }
 }
 
@@ -70,7 +70,7 @@ impl Drop for Counted {
 /// A connection after a 101 (RFC 9110 §15.2.2): bytes both ways, those first that came in one piece with the head.
 #[derive(Debug)]
 pub struct Tunnel {
-    socket: Socket,
+    stream: ServerStream,
     early: BytesMut,
     _counted: Counted,
 }
@@ -82,7 +82,7 @@ impl AsyncRead for Tunnel {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.early.is_empty() {
-            return Pin::new(&mut self.socket).poll_read(cx, buf);
+            return Pin::new(&mut self.stream).poll_read(cx, buf);
         }
         let here = self.early.len().min(buf.remaining());
         buf.put_slice(self.early.get(..here).unwrap_or_default());
@@ -93,14 +93,14 @@ impl AsyncRead for Tunnel {
 
 impl AsyncWrite for Tunnel {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, buf)
+        Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

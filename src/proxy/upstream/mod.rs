@@ -12,6 +12,7 @@ pub mod gate;
 pub mod health;
 pub mod http1;
 pub mod pool;
+pub mod secure;
 pub mod server;
 
 use std::sync::Arc;
@@ -25,10 +26,12 @@ use crate::policy::{self, Priority};
 use crate::time::Moment;
 
 use super::proxy_protocol::Announced;
+use super::tls::TlsError;
 use budget::Budget;
 use connect::ConnectError;
 use connection::{Connection, Tunnel};
 use gate::{Gate, GateError};
+use secure::Connector;
 use server::Server;
 
 /// One upstream at run time.
@@ -52,13 +55,16 @@ pub enum LeaseError {
 impl Upstream {
     /// Builds the run-time part of `rule`, taking over from `before` every server that stayed the same, and of one whose
     /// numbers changed who is in flight there.
-    pub fn new(rule: &policy::Upstream, workers: usize, before: Option<&Upstream>) -> Self {
+    ///
+    /// Errors: certificates for TLS that cannot be used.
+    pub fn new(rule: &policy::Upstream, workers: usize, before: Option<&Upstream>) -> Result<Self, TlsError> {
+        let tls = secure::config(rule)?;
         let servers = rule
             .servers
             .iter()
             .map(|s| {
                 let old = before.and_then(|b| Some((b, b.servers.iter().find(|old| old.is_at(s))?)));
-                match old {
+                Ok(match old {
                     Some((b, old))
                         if b.rule.idle_timeout == rule.idle_timeout
                             && b.rule.idle_connections_max == rule.idle_connections_max
@@ -66,21 +72,24 @@ impl Upstream {
                     {
                         Arc::clone(old)
                     }
-                    old => Arc::new(Server::new(s, rule, workers, old.map(|(_, old)| &**old))),
-                }
+                    old => {
+                        let tls = Connector::new(s, tls.as_ref())?;
+                        Arc::new(Server::new(s, tls, rule, workers, old.map(|(_, old)| &**old)))
+                    }
+                })
             })
-            .collect::<Vec<Arc<Server>>>();
+            .collect::<Result<Vec<Arc<Server>>, TlsError>>()?;
         if before.is_some_and(|b| b.rule.health_check != rule.health_check) {
             for server in &servers {
                 server.health.forget_checks();
             }
         }
-        Upstream {
+        Ok(Upstream {
             rule: rule.clone(),
             servers,
             budget: Budget::new(rule.retry),
             capacity: Gate::of(rule.capacity, rule.queue, before.and_then(|b| b.capacity.as_ref())),
-        }
+        })
     }
 
     pub fn has_healthy_server(&self, now: Moment) -> bool {

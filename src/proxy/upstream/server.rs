@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::gate::Gate;
 use super::health::Health;
 use super::pool::IdleConnections;
+use super::secure::Connector;
 use crate::policy;
 
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub struct Server {
     /// For the access log.
     name: Arc<str>,
     queue: policy::Queue,
+    /// `None`: it is spoken to in clear.
+    tls: Option<Connector>,
     pub health: Health,
     pub gate: Arc<Gate>,
     pub idle: IdleConnections,
@@ -25,6 +28,7 @@ impl Server {
     /// `before` is the same server with other numbers, if a reload changed them.
     pub fn new(
         rule: &policy::Server,
+        tls: Option<Connector>,
         upstream: &policy::Upstream,
         workers: usize,
         before: Option<&Server>,
@@ -33,6 +37,7 @@ impl Server {
             rule: rule.clone(),
             name: rule.name.as_str().into(),
             queue: upstream.queue,
+            tls,
             health: Health::default(),
             gate: Gate::of_server(rule.connections_max, upstream.queue, before.map(|before| &before.gate)),
             idle: IdleConnections::new(workers, upstream.idle_connections_max, upstream.idle_timeout),
@@ -57,6 +62,10 @@ impl Server {
 
     pub fn name_shared(&self) -> Arc<str> {
         Arc::clone(&self.name)
+    }
+
+    pub(super) fn tls(&self) -> Option<&Connector> {
+        self.tls.as_ref()
     }
 
     pub fn rule(&self) -> &policy::Server {

@@ -8,7 +8,8 @@ use rcgen::{
 };
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, crypto};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion, crypto};
 
 /// Somebody whom the clients of a test trust.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -36,6 +37,28 @@ impl Authority {
         let (key, mut params) = (KeyPair::generate().unwrap(), CertificateParams::default());
         shape(&mut params);
         (params.signed_by(&key, &self.0).unwrap().pem(), key.serialize_pem())
+    }
+
+    /// A server with a certificate for these names; with `clients`, it lets in nobody whom those have not vouched for.
+    pub(crate) fn server(&self, names: &[&str], clients: Option<&Authority>) -> Arc<ServerConfig> {
+        let provider = Arc::new(crypto::aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
+        let builder = builder.with_safe_default_protocol_versions().unwrap();
+        let builder = match clients {
+            None => builder.with_no_client_auth(),
+            Some(clients) => {
+                let mut roots = RootCertStore::empty();
+                roots.add(clients.0.der().clone()).unwrap();
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                builder.with_client_cert_verifier(verifier.build().unwrap())
+            }
+        };
+        let (chain, key) = self.issue(names);
+        let (chain, key) = (chain.as_bytes(), PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap());
+        let chain = CertificateDer::pem_slice_iter(chain).map(Result::unwrap);
+        let mut config = builder.with_single_cert(chain.collect(), key).unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Arc::new(config)
     }
 
     /// The list of revoked certificates, by serial number, in PEM.

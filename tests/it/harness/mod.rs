@@ -7,6 +7,7 @@
 //! | [`RawOrigin`] | a scripted app: each connection runs a closure; what arrives is recorded byte for byte |
 //! | [`RawClient`] | a blocking connection that sends exact bytes and parses the answer strictly |
 //! | [`Authority`] | certificates, and clients that trust them |
+//! | [`SecureOrigin`] | a scripted app that speaks TLS |
 //! | [`SecureClient`] | a blocking connection by TLS |
 //! | [`Load`] | steady load, for tests of what must not be noticed |
 //! | [`Message`] | one request or response as it stood on the wire |
@@ -26,6 +27,7 @@ mod metrics;
 mod origin;
 mod process;
 mod secure;
+mod secure_origin;
 mod tools;
 mod wait;
 mod wire;
@@ -39,6 +41,7 @@ pub(crate) use metrics::Metrics;
 pub(crate) use origin::{RawOrigin, Vacant, echo};
 pub(crate) use process::{Launch, Weir};
 pub(crate) use secure::{SecureClient, V12, V13};
+pub(crate) use secure_origin::{SecureOrigin, SecureSocket};
 pub(crate) use tools::{Tool, skip};
 pub(crate) use wait::{PATIENCE, eventually, wait_as_told};
 pub(crate) use wire::Wire;

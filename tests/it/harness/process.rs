@@ -23,6 +23,7 @@ pub(crate) struct Launch {
     beside: Vec<(&'static str, String)>,
     inherited: Option<OwnedFd>,
     files_max: Option<u32>,
+    roots: Option<&'static str>,
 }
 
 impl Launch {
@@ -32,7 +33,7 @@ impl Launch {
 
     /// With a config that is written out.
     pub(crate) const fn of_text(config: String) -> Self {
-        Launch { config, beside: Vec::new(), inherited: None, files_max: None }
+        Launch { config, beside: Vec::new(), inherited: None, files_max: None, roots: None }
     }
 
     /// Another file in the config's directory, which the config names.
@@ -54,6 +55,12 @@ impl Launch {
         self
     }
 
+    /// The file beside the config that holds the authorities of the system.
+    pub(crate) fn roots(mut self, name: &'static str) -> Self {
+        self.roots = Some(name);
+        self
+    }
+
     /// Starts weir and waits until it says that it listens.
     #[track_caller]
     pub(crate) fn start(self) -> Weir {
@@ -65,6 +72,7 @@ impl Launch {
         }
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(self.script()).arg(env!("CARGO_BIN_EXE_weir")).arg(&file);
+        command.envs(self.roots.map(|name| ("SSL_CERT_FILE", dir.path().join(name))));
         command.stdin(self.inherited.map_or_else(Stdio::null, Stdio::from));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("weir starts");

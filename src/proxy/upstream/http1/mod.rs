@@ -63,6 +63,8 @@ pub struct Http1<S, B> {
     /// The request was a HEAD.
     to_head: bool,
     keeps_alive: bool,
+    /// Something was written that may not be on its way: TLS keeps what its socket does not take.
+    unflushed: bool,
     /// Empty, with room for the fields of the next head.
     spare: HeaderMap,
 }
@@ -98,6 +100,7 @@ where
             upload: None,
             to_head: false,
             keeps_alive: true,
+            unflushed: false,
             spare: HeaderMap::new(),
         }
     }
@@ -160,6 +163,7 @@ where
             && self.keeps_alive
             && self.upload.is_none()
             && self.outgoing.is_empty()
+            && !self.unflushed
             && self.input.is_empty()
     }
 
@@ -237,13 +241,21 @@ where
     fn send(&mut self, cx: &mut Context<'_>) -> Result<(), Http1Error> {
         loop {
             self.gather(cx)?;
-            if self.outgoing.is_empty() {
+            let sent = if !self.outgoing.is_empty() {
+                self.unflushed = true;
+                self.outgoing.poll_write(&mut self.socket, cx)
+            } else if self.unflushed {
+                let flushed = Pin::new(&mut self.socket).poll_flush(cx);
+                self.unflushed = flushed.is_pending();
+                flushed
+            } else {
                 return Ok(());
-            }
-            match self.outgoing.poll_write(&mut self.socket, cx) {
+            };
+            match sent {
                 Poll::Ready(Ok(())) => {}
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Err(_)) => {
+                    self.unflushed = false;
                     // The server may have answered before it closed (RFC 9112 §9.5). If not, reading says what happened.
                     self.upload = None;
                     self.outgoing.clear();
