@@ -129,6 +129,8 @@ fn a_route_can_demand_a_certificate() {
     let plain = site.weir.get("/partners/a");
     assert_eq!(plain.status(), 403);
     assert!(plain.text().contains("client certificate"), "{}", plain.text());
+    let explained = site.weir.admin_get("/api/v1/explain?path=/partners/a&client=192.0.2.1").json();
+    assert_eq!(explained["needs_certificate"], true);
 }
 
 /// Promise: each part of a certificate can say whose a request is, and each account has its own budget, over all of its
@@ -204,11 +206,14 @@ fn the_app_is_told_of_the_certificate() {
     let mut unknown = SecureClient::connect(&site.client(V13, None), site.secure()).unwrap();
     unknown.exchange("/", forged).unwrap();
     let mut plain = site.weir.connect();
-    plain.exchange(format!("GET / HTTP/1.1\r\nHost: app.test\r\n{forged}\r\n"));
+    let chunked = "TE: trailers\r\nConnection: TE\r\nTransfer-Encoding: chunked\r\n";
+    let body = format!("2\r\nok\r\n0\r\n{forged}X-Sum: 7\r\n\r\n");
+    plain.exchange(format!("POST / HTTP/1.1\r\nHost: app.test\r\n{chunked}{forged}\r\n{body}"));
     for request in [site.origin.next_request(), site.origin.next_request()] {
         for name in ["client-cert", "client_cert", "client-cert-chain"] {
             assert!(request.all(name).is_empty(), "{:?}", request.fields());
         }
+        assert!(request.trailers.iter().all(|line| line == "x-sum: 7"), "{:?}", request.trailers);
     }
 }
 

@@ -128,6 +128,9 @@ fn verdict(report: &Report) -> String {
     match (report.verdict.as_str(), wait) {
         _ if report.suspended.is_some() => "would be refused because the account is suspended".to_owned(),
         _ if report.barred.is_some() => "would be refused because the route is for other plans".to_owned(),
+        ("forward", _) if report.needs_certificate => {
+            "would be forwarded, where its client shows a certificate: the route needs one".to_owned()
+        }
         ("forward", _) => "would be forwarded".to_owned(),
         ("delay", wait) => format!("would wait {} for {limit}", wait.unwrap_or_default()),
         (_, Some(wait)) => format!("would be refused because of {limit}, for {wait} more"),

@@ -35,6 +35,9 @@ pub struct Report {
     /// The clause under which its route is not for its accounts' plans: nothing but that refuses it.
     #[serde(default)]
     pub barred: Option<String>,
+    /// Whether its route is for clients alone that showed a certificate; what is said here is said of those.
+    #[serde(default)]
+    pub needs_certificate: bool,
     /// The limit because of which it would not be forwarded.
     pub limit: Option<String>,
     /// The finding because of which it would not be; then no limit is asked.
@@ -223,6 +226,7 @@ impl Report {
             verdict: verdict.to_owned(),
             suspended: explained.suspended.map(|clause| clause_id(policy, clause)),
             barred: explained.barred.map(|clause| clause_id(policy, clause)),
+            needs_certificate: route.needs_certificate,
             limit: limit.map(name),
             finding: match &explained.decision.verdict {
                 Verdict::Convict(conviction) => {

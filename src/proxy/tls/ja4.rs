@@ -92,6 +92,8 @@ fn digest(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::hello::tests::{protocols, record, signatures, versions};
     use super::*;
 
@@ -130,6 +132,17 @@ mod tests {
         assert_eq!(hello(&EXTENSIONS, &[]), "t13d1516h2_8daaf6152771_6d807ffa2a79");
     }
 
+    /// Promise: Chrome 143 is what others say that it is, of whom one (tls.browserleaks.com) publishes what it saw:
+    /// `t13d1516h2_8daaf6152771_d8a2da3f94cd`, with the extensions in this order.
+    #[test]
+    fn a_browser_as_others_see_it() {
+        let extensions = [
+            0x002d, 0x0033, 0x0010, 0xfe0d, 0x0017, 0x44cd, 0x0000, 0x000b, 0x000a, 0x002b, 0xff01, 0x0023,
+            0x0012, 0x0005, 0x000d, 0x001b,
+        ];
+        assert_eq!(hello(&extensions, &SIGNATURES), "t13d1516h2_8daaf6152771_d8a2da3f94cd");
+    }
+
     /// Promise: names of protocols give the characters that JA4.md lists.
     #[test]
     fn published_protocols() {
@@ -158,5 +171,23 @@ mod tests {
         let text = ja4(&record(0x0305, &many, &extensions)).unwrap();
         assert!(text.starts_with("t00i999900_"), "{text}");
         assert_eq!(text.len(), LENGTH);
+    }
+
+    proptest! {
+        /// Promise: whatever octets come, and wherever a ClientHello is damaged, there is a fingerprint of the published
+        /// form, or none.
+        #[test]
+        fn any_octets(noise in proptest::collection::vec(any::<u8>(), 0..300), at in 0_usize..200, octet: u8) {
+            let mut damaged = record(0x0303, &CIPHERS, &[signatures(&SIGNATURES), versions(&[0x0304]), protocols(&[b"h2"])]);
+            if let Some(place) = damaged.get_mut(at) {
+                *place = octet;
+            }
+            for octets in [&noise, &damaged] {
+                if let Some(text) = ja4(octets) {
+                    prop_assert_eq!(text.len(), LENGTH);
+                    prop_assert!(text.starts_with('t') && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
+                }
+            }
+        }
     }
 }
