@@ -67,6 +67,7 @@ fn the_examples_are_accepted() {
             "guessing",
             "shared-account",
             "search-mining",
+            "clockwork",
             "broken-integration",
             "foreign-tenant"
         ]

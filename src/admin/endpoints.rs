@@ -6,7 +6,9 @@ use http::Method;
 
 use super::answer::{self, Answer};
 use super::asked::Asked;
-use super::{Admin, config, decisions, explain, findings, guard, health, index, metrics, mode, reload};
+use super::{
+    Admin, config, decisions, explain, findings, guard, health, incidents, index, metrics, mode, reload,
+};
 
 type Answers = fn(&Arc<Admin>, &Asked) -> Answer;
 
@@ -24,7 +26,7 @@ const fn endpoint(path: &'static str, about: &'static str, get: Answers) -> Endp
     Endpoint { path, about, get, post: None }
 }
 
-pub(super) const ENDPOINTS: [Endpoint; 11] = [
+pub(super) const ENDPOINTS: [Endpoint; 12] = [
     endpoint("/", "This page", index::page),
     endpoint("/metrics", "Counters for Prometheus", metrics::scrape),
     endpoint("/healthz", "200 while the process can answer at all", health::alive),
@@ -54,6 +56,7 @@ pub(super) const ENDPOINTS: [Endpoint; 11] = [
         "Findings as they are opened, sanctioned and closed (server-sent events): ?detector=NAME, clause, principal",
         findings::follow,
     ),
+    endpoint(incidents::PATH, "The same as a range of attackers asks every proxy for it", incidents::list),
     Endpoint {
         path: "/api/v1/mode",
         about: "The mode in force, and who set it; a POST sets it",
@@ -82,7 +85,7 @@ pub(super) fn route(admin: &Arc<Admin>, asked: &Asked) -> Answer {
     let Some(endpoint) = listed.or_else(|| OF_ONE.iter().find(is_below)) else {
         return answer::not_found(&asked.path);
     };
-    if endpoint.path.starts_with("/api/")
+    if (endpoint.path.starts_with("/api/") || endpoint.path == incidents::PATH)
         && let Err(refusal) = guard::check(asked)
     {
         return *refusal;

@@ -13,6 +13,7 @@ mod explain;
 mod findings;
 mod guard;
 mod health;
+mod incidents;
 mod index;
 mod metrics;
 mod mode;

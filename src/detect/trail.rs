@@ -7,7 +7,7 @@ use super::counters::{Counters, Tally as _};
 use super::sight::{Kind, MethodClass};
 use super::site::Origin;
 use crate::time::Moment;
-use crate::window::{Distinct, Horizons, Recent};
+use crate::window::{Distinct, Horizons, Intervals, Recent};
 
 /// Steps between ids that are neighbours.
 const STEP_MAX: u64 = 4;
@@ -22,6 +22,7 @@ pub struct Trail {
     pub(super) failed: Recent<16>,
     pub templates: Recent<16>,
     pub rate: Horizons,
+    pub intervals: Intervals,
     last: Last,
     /// How many ids went on from the ones before, up to now.
     pub run: u16,
@@ -105,6 +106,9 @@ impl Trail {
     /// Counts a page or a call.
     pub(super) fn note(&mut self, lately: &mut Counters, page: &Page) {
         self.rate.add(1, page.at);
+        if self.last.at != Moment::ORIGIN {
+            self.intervals.add(page.at.since(self.last.at));
+        }
         if page.status != 0 {
             self.note_answer(lately, page);
         }

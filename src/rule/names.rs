@@ -46,7 +46,7 @@ impl fmt::Debug for Counter {
 
 /// Every counter, in the order in which they are documented.
 pub fn counters() -> impl Iterator<Item = &'static Counter> {
-    ANSWER.iter().chain(RATES).chain(HOUR).chain(MONTH).chain(SHARES)
+    ANSWER.iter().chain(RATES).chain(HOUR).chain(MONTH).chain(INTERVALS).chain(SHARES)
 }
 
 pub(super) fn counter(name: &str) -> Option<&'static Counter> {
@@ -187,6 +187,29 @@ const MONTH: &[Counter] = &[
     counted("in_a_row", Memory::Month, false, "ids that went on from the one before, up to now", |scene| {
         scene.seen.conduct.trail.as_ref().map_or(0, |trail| trail.run.into())
     }),
+];
+
+/// Reads what is known of the times between pages and calls.
+macro_rules! interval {
+    ($name:literal, $read:ident, $about:literal) => {
+        counted($name, Memory::Month, true, $about, |scene| {
+            scene.seen.conduct.trail.as_ref().map_or(0, |trail| trail.intervals.$read().into())
+        })
+    };
+}
+
+const INTERVALS: &[Counter] = &[
+    interval!(
+        "intervals",
+        count,
+        "times between pages and calls that were less than an hour; those of the last thousand"
+    ),
+    interval!("interval_mean_ms", mean_ms, "the mean of those"),
+    interval!(
+        "interval_deviation_ms",
+        deviation_ms,
+        "their standard deviation: small where a clock is at work"
+    ),
 ];
 
 const SHARES: &[Counter] = &[

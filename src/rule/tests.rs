@@ -103,6 +103,7 @@ fn expressions_say_what_they_mean() {
         "headers['x-tenant'] == 'acme' && headers['x-other'] == ''",
         "status == 404 && bytes >= 500 && took_ms < 21 && status in [403, 404]",
         "pages == 3 && assets == 1 && requests == 4 && failed == 1",
+        "intervals == 2 && interval_mean_ms == 1500 && interval_deviation_ms == 500",
         "asked_10s == 3 && asked_24h == 3 && known_for_s == 3",
         // `&&` binds closer than `||`, `*` closer than `+`, and both closer than `<`.
         "true || false && false",

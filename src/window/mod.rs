@@ -4,15 +4,18 @@
 //! |---|---|---|---|
 //! | [`Horizons`] | events in the last 10 s, 1 min, 10 min, 1 h, 24 h | 100 B | at most an eighth of the window too long |
 //! | [`Aged`] | anything that adds up, over a long window | twice the value | linear between two halves of the window |
+//! | [`Intervals`] | mean and deviation of the times between events | 24 B | none up to 1,023, then older ones count less |
 //! | [`Recent`] | the last few hashes | 4 B each | one in 2^32 a pair |
 //! | [`Distinct`] | how many different | 4 B each of the last few, 136 B more beyond those | none, then 7 % (standard error) |
 
 mod aged;
 mod distinct;
 mod horizons;
+mod intervals;
 mod recent;
 
 pub use aged::{Aged, Fade};
 pub use distinct::Distinct;
 pub use horizons::{Horizon, Horizons};
+pub use intervals::Intervals;
 pub use recent::Recent;

@@ -336,3 +336,48 @@ fn addresses_are_kept_as_configured() {
     assert!(!found.to_string().contains("127.0.0."), "{found}");
     assert!(!weir.await_log("finding opened").contains("127.0.0."));
 }
+
+/// A rule of the operator's is told everywhere under its own name, refuses whom it finds, and is asked of what it matches
+/// alone; the fields and the query of a request are there to be asked about.
+#[test]
+fn a_rule_is_told_under_its_name() {
+    let origin = RawOrigin::scripted(echo);
+    let rule = "[[rules]]\nname = \"exports\"\nclause = \"custom\"\nmode = \"enforce\"\nanswer = 403\n\
+                match = { path = \"/export\" }\nwhen = 'asked_1m >= 2 && query == \"all\" && \"host\" in headers'";
+    let weir = Weir::start(&site(&origin).section(rule));
+    for _ in 0..3 {
+        get(&weir, READER, "/export?some");
+        get(&weir, CRAWLER, "/export?all");
+    }
+    let found = await_finding(&weir, "detector=exports");
+    assert_eq!((&found["principal"]["id"], &found["clause"]), (&CRAWLER.into(), &"custom".into()));
+    assert_eq!((&found["behaviour"], &found["confidence"]), (&"rule".into(), &1.0.into()));
+    assert_eq!(
+        (&found["evidence"][0]["counter"], &found["evidence"][0]["threshold"]),
+        (&"asked_1m".into(), &2.into())
+    );
+    assert!(weir.await_log("finding opened").contains("exports"));
+
+    let refused = get(&weir, CRAWLER, "/");
+    assert_weirs_own(&refused, 403);
+    assert_eq!(refused.json()["clause"]["id"], "custom");
+    let decision =
+        weir.admin_get(&format!("/api/v1/decisions/{}", refused.field("x-request-id").unwrap())).json();
+    assert_eq!(decision["finding"]["detector"], "exports");
+    assert_eq!(get(&weir, READER, "/export?some").status(), 200);
+
+    let metrics = weir.metrics();
+    let labels = [("detector", "exports"), ("clause", "custom"), ("mode", "enforce")];
+    assert_eq!(metrics.count("weir_findings_total", &labels), 1);
+    assert_eq!(metrics.count("weir_findings_open", &[("detector", "exports")]), 1);
+    assert!(metrics.count("weir_finding_refusals_total", &[("detector", "exports")]) > 0);
+
+    let incidents = weir.admin_get("/incidents").json();
+    let incident = &incidents["incidents"][0];
+    assert_eq!((&incident["principal"]["kind"], &incident["action"]), (&"address".into(), &"suspend".into()));
+    assert_eq!(
+        (&incident["detector"], &incident["principal"]["addresses"][0]),
+        (&"exports".into(), &CRAWLER.into())
+    );
+    assert!(incident["time"].as_f64() < incident["until"].as_f64(), "{incident}");
+}
