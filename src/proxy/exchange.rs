@@ -118,8 +118,8 @@ impl Exchange {
         // Moved, as nobody asks for it again: a copy would cost an allocation.
         let id = std::mem::replace(&mut self.request_id, HeaderValue::from_static(""));
         let mut response = notice.respond(&self.audience, live.cors.as_ref(), &live.limit_texts, id);
-        if let Some(fields) = self.rate_limit.take() {
-            fields.write(response.headers_mut());
+        if let (Some(told), Some(fields)) = (self.rate_limit.take(), response.body_mut().own_fields()) {
+            told.put(fields);
         }
         self.status = response.status();
         response.map(|body| body.carry(self))

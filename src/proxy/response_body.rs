@@ -10,6 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::alarm::Alarm;
 use super::exchange::Exchange;
 use super::identify;
+use super::message::own_fields::OwnFields;
 use super::upgrade::Switched;
 use super::upstream::Lease;
 use super::upstream::http1::fault::Http1Error;
@@ -19,8 +20,8 @@ use crate::time::Moment;
 /// What is written to the client.
 #[derive(Debug)]
 pub enum ResponseBody {
-    /// weir's own, whole.
-    Own { bytes: Option<Bytes>, exchange: Option<Box<Exchange>> },
+    /// weir's own, whole; with the fields that its head is to have.
+    Own { fields: OwnFields, bytes: Option<Bytes>, exchange: Option<Box<Exchange>> },
     /// The app's, as it comes.
     App(AppBody),
     /// There is none: the connection becomes a tunnel.
@@ -39,14 +40,24 @@ pub enum ResponseBodyError {
 }
 
 impl ResponseBody {
-    pub fn own(bytes: Bytes) -> Self {
-        ResponseBody::Own { bytes: Some(bytes), exchange: None }
+    pub fn own(fields: OwnFields, bytes: Bytes) -> Self {
+        ResponseBody::Own { fields, bytes: Some(bytes), exchange: None }
+    }
+
+    /// The fields of weir's own response; `None` for the app's, which has them in its head.
+    pub fn own_fields(&mut self) -> Option<&mut OwnFields> {
+        match self {
+            ResponseBody::Own { fields, .. } => Some(fields),
+            ResponseBody::App(_) | ResponseBody::Switched(_) => None,
+        }
     }
 
     /// Ties the end of the exchange to the end of this body.
     pub fn carry(self, exchange: Box<Exchange>) -> Self {
         match self {
-            ResponseBody::Own { bytes, .. } => ResponseBody::Own { bytes, exchange: Some(exchange) },
+            ResponseBody::Own { fields, bytes, .. } => {
+                ResponseBody::Own { fields, bytes, exchange: Some(exchange) }
+            }
             other => other,
         }
     }
@@ -196,7 +207,7 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseBodyError>>> {
         match &mut *self {
-            ResponseBody::Own { bytes, exchange } => {
+            ResponseBody::Own { bytes, exchange, .. } => {
                 let data = bytes.take().filter(|b| !b.is_empty());
                 if let Some(exchange) = exchange {
                     exchange.sent(data.as_ref().map_or(0, Bytes::len));

@@ -126,12 +126,14 @@ async fn serve_one(
         takes_trailers: head.takes_trailers,
     };
     let response = respond(conn, wire, arrived, parts, body).await?;
-    let (head, body) = response.into_parts();
+    let (head, mut body) = response.into_parts();
     let follows = {
         let mut wire = wire.lock();
         wire.begin_answer();
         let at = conn.shared.clock.wall();
-        encode_head(&head, &body.size_hint(), asked, at, &mut wire.outgoing.wire)
+        let size = body.size_hint();
+        let own = body.own_fields().map(|fields| fields.lines()).unwrap_or_default();
+        encode_head(&head, own, &size, asked, at, &mut wire.outgoing.wire)
     };
     if let ResponseBody::Switched(switched) = body {
         poll_fn(|cx| wire.lock().poll_flush(cx)).await?;

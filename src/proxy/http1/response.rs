@@ -30,9 +30,10 @@ pub(super) struct Follows {
     pub keeps_alive: bool,
 }
 
-/// Appends the head of `response` to `wire`. `body`: how long its body is; `at`: the time, for the wall.
+/// Appends the head of `response` to `wire`, with the lines `own` besides its fields. `body`: how long its body is; `at`: the time, for the wall.
 pub(super) fn encode_head(
     response: &response::Parts,
+    own: &[u8],
     body: &SizeHint,
     asked: Asked,
     at: WallTime,
@@ -44,6 +45,7 @@ pub(super) fn encode_head(
         !status.is_informational() && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let has_body = allows_body && !asked.to_head;
     let said = write_fields(response, has_body, body.exact(), wire);
+    wire.extend_from_slice(own);
     if !said.date {
         wire.extend_from_slice(b"date: ");
         date::write(at, wire);
@@ -152,7 +154,8 @@ mod tests {
             response = response.header(*name, *value);
         }
         let mut wire = Vec::new();
-        let follows = encode_head(&response.body(()).unwrap().into_parts().0, body, asked, AT, &mut wire);
+        let follows =
+            encode_head(&response.body(()).unwrap().into_parts().0, b"", body, asked, AT, &mut wire);
         let head = String::from_utf8(wire).unwrap();
         let head = head.strip_suffix("\r\n\r\n").unwrap().replace("\r\ndate: now", "");
         (head, follows)
@@ -235,7 +238,7 @@ mod tests {
     fn dates() {
         let mut wire = Vec::new();
         let response = Response::new(()).into_parts().0;
-        encode_head(&response, &SizeHint::with_exact(0), GET, AT, &mut wire);
+        encode_head(&response, b"", &SizeHint::with_exact(0), GET, AT, &mut wire);
         let expected = "HTTP/1.1 200 OK\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\ncontent-length: 0\r\n\r\n";
         assert_eq!(String::from_utf8(wire).unwrap(), expected);
     }

@@ -108,7 +108,10 @@ async fn answer(
     let now = conn.shared.clock.now();
     let (conn, stream) = conn.stream(streams, now);
     let (mut parts, body) = request.into_parts();
-    let response = guarded(conn, arrived, &mut parts, ClientBody::Http2(body)).await;
+    let mut response = guarded(conn, arrived, &mut parts, ClientBody::Http2(body)).await;
+    if let Some(fields) = response.body_mut().own_fields() {
+        std::mem::take(fields).add_to(response.headers_mut());
+    }
     // From here on it is the client's turn.
     stream.offer(stream.now());
     response

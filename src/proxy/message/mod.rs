@@ -6,3 +6,4 @@
 pub mod body_writer;
 pub mod fields;
 pub mod outgoing;
+pub mod own_fields;

@@ -5,6 +5,8 @@ use smallvec::SmallVec;
 
 use super::jitter::Jitter;
 use super::texts::{LimitTexts, Numbers, whole_seconds_up};
+use crate::proxy::message::fields::{decimal_len, push_number};
+use crate::proxy::message::own_fields::OwnFields;
 use crate::remedy::{LimitDetail, Mode};
 
 pub const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -17,7 +19,7 @@ pub const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-r
 #[derive(Debug)]
 pub struct RateLimitFields {
     policy: HeaderValue,
-    available: HeaderValue,
+    available: Vec<u8>,
     legacy: Option<Legacy>,
 }
 
@@ -61,14 +63,17 @@ impl RateLimitFields {
             remaining: strictest.available,
             reset: strictest.seconds,
         });
-        Some(RateLimitFields { policy: policy(&members)?, available: available(&members)?, legacy })
+        Some(RateLimitFields { policy: policy(&members)?, available: available(&members), legacy })
     }
 
-    /// Adds the fields. What the app says of limits of its own stays: these are further members of its lists, and of
-    /// the older fields, which have no lists, the app's are kept.
+    /// Adds the fields to a response of the app. What that says of limits of its own stays: these are further members
+    /// of its lists, and of the older fields, which have no lists, the app's are kept.
     pub fn write(self, headers: &mut HeaderMap) {
         headers.append(RATELIMIT_POLICY, self.policy);
-        headers.append(RATELIMIT, self.available);
+        // Digits and an escaped name: there is nothing that a field cannot hold.
+        if let Ok(available) = HeaderValue::try_from(self.available) {
+            headers.append(RATELIMIT, available);
+        }
         let Some(legacy) = self.legacy else { return };
         let theirs = [X_RATELIMIT_LIMIT, X_RATELIMIT_REMAINING, X_RATELIMIT_RESET];
         if theirs.iter().any(|name| headers.contains_key(name)) {
@@ -78,6 +83,18 @@ impl RateLimitFields {
         headers.insert(X_RATELIMIT_REMAINING, number_value(legacy.remaining));
         if let Some(reset) = legacy.reset {
             headers.insert(X_RATELIMIT_RESET, number_value(reset));
+        }
+    }
+
+    /// Adds the fields to a response of weir's own.
+    pub fn put(self, fields: &mut OwnFields) {
+        fields.put(&RATELIMIT_POLICY, &self.policy);
+        fields.put_bytes(&RATELIMIT, &self.available);
+        let Some(legacy) = self.legacy else { return };
+        fields.put_number(&X_RATELIMIT_LIMIT, legacy.limit);
+        fields.put_number(&X_RATELIMIT_REMAINING, legacy.remaining);
+        if let Some(reset) = legacy.reset {
+            fields.put_number(&X_RATELIMIT_RESET, reset);
         }
     }
 }
@@ -129,7 +146,7 @@ fn policy(members: &[Member<'_>]) -> Option<HeaderValue> {
     HeaderValue::try_from(list).ok()
 }
 
-fn available(members: &[Member<'_>]) -> Option<HeaderValue> {
+fn available(members: &[Member<'_>]) -> Vec<u8> {
     let commas = members.len().saturating_sub(1);
     let mut list = Vec::with_capacity(members.iter().map(Member::available_len).sum::<usize>() + commas);
     for member in members {
@@ -144,47 +161,12 @@ fn available(members: &[Member<'_>]) -> Option<HeaderValue> {
             push_number(&mut list, seconds);
         }
     }
-    HeaderValue::try_from(list).ok()
+    list
 }
 
-/// A number as the value of a field.
-pub(in crate::proxy) fn number_value(number: u64) -> HeaderValue {
+fn number_value(number: u64) -> HeaderValue {
     let mut digits = Vec::with_capacity(decimal_len(number));
     push_number(&mut digits, number);
     // Digits are what any field can hold.
     HeaderValue::try_from(digits).unwrap_or(HeaderValue::from_static("0"))
-}
-
-/// In decimal, without the machinery of formatting.
-pub(in crate::proxy) fn push_number(out: &mut Vec<u8>, mut number: u64) {
-    let digits = decimal_len(number);
-    out.resize(out.len() + digits, b'0');
-    for digit in out.iter_mut().rev().take(digits) {
-        *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
-        number /= 10;
-    }
-}
-
-/// How many digits a number has in decimal.
-///
-/// Buffers are made as long as what they will hold: of one with room to spare, `bytes` makes a shared buffer, which takes
-/// another allocation.
-pub(in crate::proxy) fn decimal_len(number: u64) -> usize {
-    number.checked_ilog10().map_or(1, |log| log as usize + 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Promise: numbers are told as they are, from the least to the largest.
-    #[test]
-    fn numbers_are_told_in_decimal() {
-        for (number, digits) in
-            [(0, "0"), (7, "7"), (10, "10"), (1_000_305, "1000305"), (u64::MAX, "18446744073709551615")]
-        {
-            assert_eq!(number_value(number), digits);
-            assert_eq!(decimal_len(number), digits.len());
-        }
-    }
 }

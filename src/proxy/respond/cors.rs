@@ -1,8 +1,9 @@
 //! Fields that let pages of other origins read what weir writes itself (Fetch standard, “CORS protocol”).
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 
 use crate::policy::responses::{Cors, Origins, Responses};
+use crate::proxy::message::own_fields::OwnFields;
 
 /// What scripts may read besides the safe-listed fields.
 const EXPOSED: &str = "Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, Proxy-Status, Grpc-Status, \
@@ -29,33 +30,36 @@ impl CorsFields {
     }
 
     /// Adds the fields for a request of a page of `origin`; without one, only what caches must know.
-    pub fn write(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
+    pub fn put(&self, origin: Option<&HeaderValue>, fields: &mut OwnFields) {
         let allowed = origin.filter(|origin| origin.to_str().is_ok_and(|o| self.cors.origins.allow(o)));
         let value = match (&self.cors.origins, allowed) {
             (Origins::Any, allowed) => allowed.map(|_| HeaderValue::from_static("*")),
             (Origins::These(_), allowed) => {
-                headers.append(header::VARY, HeaderValue::from_static("Origin"));
+                fields.put(&header::VARY, &HeaderValue::from_static("Origin"));
                 allowed.cloned()
             }
         };
         let Some(value) = value else { return };
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, value);
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, self.exposed.clone());
+        fields.put(&header::ACCESS_CONTROL_ALLOW_ORIGIN, &value);
+        fields.put(&header::ACCESS_CONTROL_EXPOSE_HEADERS, &self.exposed);
         if self.cors.credentials {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            fields.put(&header::ACCESS_CONTROL_ALLOW_CREDENTIALS, &HeaderValue::from_static("true"));
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
 
     fn written(origins: Origins, credentials: bool, origin: Option<&'static str>) -> HeaderMap {
         let cors = Cors { origins, credentials, expose: vec![HeaderName::from_static("x-mine")] };
         let fields = CorsFields::of(&Responses { cors: Some(cors), ..Responses::default() }).unwrap();
-        let mut headers = HeaderMap::new();
-        fields.write(origin.map(HeaderValue::from_static).as_ref(), &mut headers);
+        let (mut own, mut headers) = (OwnFields::default(), HeaderMap::new());
+        fields.put(origin.map(HeaderValue::from_static).as_ref(), &mut own);
+        own.add_to(&mut headers);
         headers
     }
 

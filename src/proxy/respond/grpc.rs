@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, StatusCode};
+
+use crate::proxy::message::own_fields::OwnFields;
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
@@ -14,21 +15,19 @@ const GRPC_RETRY_PUSHBACK_MS: HeaderName = HeaderName::from_static("grpc-retry-p
 const RESOURCE_EXHAUSTED: u16 = 8;
 
 /// Adds what stands for `status` in gRPC. `over_limit`: the request is refused because of a limit.
-pub(super) fn write(
-    headers: &mut HeaderMap,
+pub(super) fn put(
+    fields: &mut OwnFields,
     status: StatusCode,
     over_limit: bool,
     message: &str,
     retry_after: Option<Duration>,
 ) {
     let code = if over_limit { RESOURCE_EXHAUSTED } else { code(status) };
-    headers.insert(GRPC_STATUS, HeaderValue::from(code));
-    if let Ok(message) = HeaderValue::try_from(percent_encoded(message)) {
-        headers.insert(GRPC_MESSAGE, message);
-    }
+    fields.put_number(&GRPC_STATUS, code.into());
+    fields.put_bytes(&GRPC_MESSAGE, &percent_encoded(message));
     if let Some(wait) = retry_after {
         let ms = wait.as_nanos().div_ceil(1_000_000);
-        headers.insert(GRPC_RETRY_PUSHBACK_MS, HeaderValue::from(u64::try_from(ms).unwrap_or(u64::MAX)));
+        fields.put_number(&GRPC_RETRY_PUSHBACK_MS, u64::try_from(ms).unwrap_or(u64::MAX));
     }
 }
 
@@ -71,10 +70,10 @@ mod tests {
     /// Promise: a client is told when to come back to the millisecond, and never too early.
     #[test]
     fn pushback_rounds_up() {
-        let mut headers = HeaderMap::new();
+        let mut fields = OwnFields::default();
         let wait = Some(Duration::from_micros(1_500_001));
-        write(&mut headers, StatusCode::TOO_MANY_REQUESTS, true, "x", wait);
-        assert_eq!(headers["grpc-retry-pushback-ms"], "1501");
-        assert_eq!(headers["grpc-status"], "8");
+        put(&mut fields, StatusCode::TOO_MANY_REQUESTS, true, "x", wait);
+        let expected = b"grpc-status: 8\r\ngrpc-message: x\r\ngrpc-retry-pushback-ms: 1501\r\n";
+        assert_eq!(fields.lines(), expected);
     }
 }

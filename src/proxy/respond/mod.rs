@@ -16,7 +16,8 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::headers::X_REQUEST_ID;
-use super::refusal::fields::{decimal_len, number_value, push_number};
+use super::message::fields::{decimal_len, push_number};
+use super::message::own_fields::OwnFields;
 use super::refusal::texts::{LimitTexts, OVER_LIMIT, whole_seconds_up};
 use super::refusal::{Over, Refused};
 use super::response_body::ResponseBody;
@@ -28,8 +29,8 @@ const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
-/// The fields of a refusal, those that CORS adds included: more than `http` makes room for by itself.
-const FIELDS_EXPECTED: usize = 12;
+/// What the fields of a refusal take, roughly.
+const FIELDS_BYTES: usize = 512;
 
 /// What weir has to say itself.
 #[derive(Debug)]
@@ -107,31 +108,30 @@ impl Notice {
             Form::Json => (self.status, PROBLEM_JSON, said.problem(id)),
             Form::Grpc(content_type) => (StatusCode::OK, HeaderValue::from_static(content_type), Vec::new()),
         };
-        let mut response = Response::new(ResponseBody::own(Bytes::from(body)));
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.reserve(FIELDS_EXPECTED);
-        headers.insert(header::CONTENT_TYPE, content_type);
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(PROXY_STATUS, self.proxy_status());
-        headers.insert(X_REQUEST_ID, request_id);
+        let mut fields = OwnFields::with_capacity(FIELDS_BYTES);
+        fields.put(&header::CONTENT_TYPE, &content_type);
+        fields.put(&header::CACHE_CONTROL, &HeaderValue::from_static("no-store"));
+        fields.put(&PROXY_STATUS, &self.proxy_status());
+        fields.put(&X_REQUEST_ID, &request_id);
         if let Some(location) = &self.location {
-            headers.insert(header::LOCATION, HeaderValue::clone(location));
+            fields.put(&header::LOCATION, location);
         }
         if let Some(wait) = said.retry_after() {
-            headers.insert(header::RETRY_AFTER, number_value(whole_seconds_up(wait)));
+            fields.put_number(&header::RETRY_AFTER, whole_seconds_up(wait));
         }
-        if let Some(fields) = self.over.as_ref().and_then(|over| over.fields(texts)) {
-            fields.write(headers);
+        if let Some(told) = self.over.as_ref().and_then(|over| over.fields(texts)) {
+            told.put(&mut fields);
         }
         if matches!(audience.form, Form::Grpc(_)) {
-            grpc::write(headers, self.status, said.refused.is_some(), said.detail(), said.retry_after());
+            grpc::put(&mut fields, self.status, said.refused.is_some(), said.detail(), said.retry_after());
         }
         if let Some(cors) = cors {
-            cors.write(audience.origin.as_ref(), headers);
+            cors.put(audience.origin.as_ref(), &mut fields);
         }
+        let mut response = Response::new(ResponseBody::own(fields, Bytes::from(body)));
+        *response.status_mut() = status;
         if self.close {
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }

@@ -1,0 +1,95 @@
+//! The fields of weir's own responses, put together as they go over the wire.
+//!
+//! A flood is refused with little more than copies: no map is made, no value is allocated, and nothing is hashed.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::fields::push_number;
+
+/// Lines, in the order in which they were put. None of them frames the message or speaks of the connection.
+#[derive(Debug, Default)]
+pub struct OwnFields {
+    /// `name: value`, each with its line break.
+    lines: Vec<u8>,
+}
+
+impl OwnFields {
+    /// Room for so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        OwnFields { lines: Vec::with_capacity(bytes) }
+    }
+
+    pub fn put(&mut self, name: &HeaderName, value: &HeaderValue) {
+        self.put_bytes(name, value.as_bytes());
+    }
+
+    pub fn put_number(&mut self, name: &HeaderName, number: u64) {
+        self.begin(name);
+        push_number(&mut self.lines, number);
+        self.lines.extend_from_slice(b"\r\n");
+    }
+
+    /// Left out if a field cannot hold it: what ends a line here would begin another field.
+    pub fn put_bytes(&mut self, name: &HeaderName, value: &[u8]) {
+        if value.iter().any(|&b| (b < b' ' && b != b'\t') || b == 0x7f) {
+            return;
+        }
+        self.begin(name);
+        self.lines.extend_from_slice(value);
+        self.lines.extend_from_slice(b"\r\n");
+    }
+
+    pub fn lines(&self) -> &[u8] {
+        &self.lines
+    }
+
+    /// For HTTP/2, where a message has no lines.
+    pub fn add_to(&self, headers: &mut HeaderMap) {
+        for line in self.lines.split(|&b| b == b'\n') {
+            let Some(colon) = memchr::memchr(b':', line) else { continue };
+            let (name, value) = line.split_at(colon);
+            let value = value.get(1..).unwrap_or_default().trim_ascii();
+            if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
+                headers.append(name, value);
+            }
+        }
+    }
+
+    fn begin(&mut self, name: &HeaderName) {
+        self.lines.extend_from_slice(name.as_str().as_bytes());
+        self.lines.extend_from_slice(b": ");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header;
+
+    use super::*;
+
+    /// Promise: whichever protocol a client speaks, it gets the same fields.
+    #[test]
+    fn lines_and_maps_say_the_same() {
+        let mut fields = OwnFields::default();
+        fields.put(&header::VARY, &HeaderValue::from_static("Origin"));
+        fields.put_number(&header::RETRY_AFTER, 17);
+        fields.put_bytes(&header::VARY, b"a: b, \"c\"");
+        let expected = "vary: Origin\r\nretry-after: 17\r\nvary: a: b, \"c\"\r\n";
+        assert_eq!(std::str::from_utf8(fields.lines()).unwrap(), expected);
+        let mut headers = HeaderMap::new();
+        fields.add_to(&mut headers);
+        let vary: Vec<_> = headers.get_all("vary").iter().collect();
+        assert_eq!(vary, ["Origin", "a: b, \"c\""]);
+        assert_eq!(headers["retry-after"], "17");
+    }
+
+    /// Promise: nothing that is put as a value becomes a field of its own.
+    #[test]
+    fn a_value_stays_one() {
+        for value in [&b"a\r\nset-cookie: b"[..], b"a\nb", b"a\0", b"a\x7f"] {
+            let mut fields = OwnFields::default();
+            fields.put_bytes(&header::VARY, value);
+            assert!(fields.lines().is_empty(), "{value:?}");
+        }
+    }
+}
