@@ -246,7 +246,7 @@ impl<F: Future<Output = Response<ResponseBody>>> Future for Guarded<F> {
             "a request panicked; it was answered with 500 and all others go on. Please report this"
         );
         let id = HeaderValue::from_static("unknown");
-        Poll::Ready(notices::internal().respond(&Audience::default(), None, &[], id))
+        Poll::Ready(notices::internal().respond(&Audience::default(), None, &[], &id))
     }
 }
 

@@ -115,9 +115,8 @@ impl Exchange {
         self.origin = Origin::Weir;
         self.completed = true;
         let live = &self.live;
-        // Moved, as nobody asks for it again: a copy would cost an allocation.
-        let id = std::mem::replace(&mut self.request_id, HeaderValue::from_static(""));
-        let mut response = notice.respond(&self.audience, live.cors.as_ref(), &live.limit_texts, id);
+        let mut response =
+            notice.respond(&self.audience, live.cors.as_ref(), &live.limit_texts, &self.request_id);
         if let (Some(told), Some(fields)) = (self.rate_limit.take(), response.body_mut().own_fields()) {
             told.put(fields);
         }

@@ -20,6 +20,7 @@ use http_body::Frame;
 
 use chunked::Chunked;
 pub use fault::Fault;
+pub(super) use octets::find_control;
 pub use order::FieldOrder;
 use scan::{Framing, HeadScan};
 pub(super) use target::{fault as target_fault, same_host};

@@ -11,7 +11,7 @@ pub(super) const fn is_control(b: u8) -> bool {
 }
 
 /// Where the first control octet is. Eight octets at a time: this reads most of every head.
-pub(super) fn find_control(bytes: &[u8]) -> Option<usize> {
+pub(in crate::proxy) fn find_control(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
     let mut words = bytes.chunks_exact(8);

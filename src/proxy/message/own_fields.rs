@@ -4,7 +4,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::fields::push_number;
+use super::fields::{push_number, write_field};
+use crate::proxy::head::find_control;
 
 /// Lines, in the order in which they were put. None of them frames the message or speaks of the connection.
 #[derive(Debug, Default)]
@@ -20,7 +21,7 @@ impl OwnFields {
     }
 
     pub fn put(&mut self, name: &HeaderName, value: &HeaderValue) {
-        self.put_bytes(name, value.as_bytes());
+        write_field(name, value, &mut self.lines);
     }
 
     pub fn put_number(&mut self, name: &HeaderName, number: u64) {
@@ -31,12 +32,11 @@ impl OwnFields {
 
     /// Left out if a field cannot hold it: what ends a line here would begin another field.
     pub fn put_bytes(&mut self, name: &HeaderName, value: &[u8]) {
-        if value.iter().any(|&b| (b < b' ' && b != b'\t') || b == 0x7f) {
-            return;
+        if find_control(value).is_none() {
+            self.begin(name);
+            self.lines.extend_from_slice(value);
+            self.lines.extend_from_slice(b"\r\n");
         }
-        self.begin(name);
-        self.lines.extend_from_slice(value);
-        self.lines.extend_from_slice(b"\r\n");
     }
 
     pub fn lines(&self) -> &[u8] {

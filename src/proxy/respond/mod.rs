@@ -99,7 +99,7 @@ impl Notice {
         audience: &Audience,
         cors: Option<&CorsFields>,
         texts: &[LimitTexts],
-        request_id: HeaderValue,
+        request_id: &HeaderValue,
     ) -> Response<ResponseBody> {
         let said = Worded::new(self, texts);
         let id = request_id.to_str().unwrap_or("unknown");
@@ -112,7 +112,7 @@ impl Notice {
         fields.put(&header::CONTENT_TYPE, &content_type);
         fields.put(&header::CACHE_CONTROL, &HeaderValue::from_static("no-store"));
         fields.put(&PROXY_STATUS, &self.proxy_status());
-        fields.put(&X_REQUEST_ID, &request_id);
+        fields.put(&X_REQUEST_ID, request_id);
         if let Some(location) = &self.location {
             fields.put(&header::LOCATION, location);
         }
