@@ -1,6 +1,6 @@
 //! Which requests a limit is about, and who is never limited.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use http::{HeaderMap, HeaderName, Method};
 use proptest::prelude::*;
@@ -17,6 +17,9 @@ use crate::{admits, seeded};
 const LONG: u64 = 1 << 40;
 const X_BOT: HeaderName = HeaderName::from_static("x-bot");
 const X_APP: HeaderName = HeaderName::from_static("x-app");
+
+/// Where it only matters whether a limit is asked: to make an engine for each case would take longer than all else.
+static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(0));
 
 fn names(of: &[&str]) -> Vec<Arc<str>> {
     of.iter().map(|name| Arc::from(*name)).collect()
@@ -36,7 +39,7 @@ fn with_plans(matches: Match) -> Policy {
 }
 
 fn applies(binding: &Binding, facts: &Facts<'_>) -> bool {
-    !Engine::new(0).admit(binding, facts).0.checks.is_empty()
+    !ENGINE.admit(binding, facts).0.checks.is_empty()
 }
 
 /// Promise: a limit is about the requests that fit all of its match: the headers that are all there, any of the plans,
@@ -49,7 +52,7 @@ fn all_parts_must_fit() {
     let (bot, app) = (fields(&[("x-bot", "")]), fields(&[("x-bot", "1"), ("x-app", "2")]));
     let none = HeaderMap::new();
     let of = |matches: Match, who: &Who, headers: &HeaderMap| {
-        let binding = Engine::new(0).bind(with_plans(matches).into());
+        let binding = ENGINE.bind(with_plans(matches).into());
         applies(&binding, &Facts { who, headers, ..get(1, 0) })
     };
     let headers = || Match { headers: vec![X_BOT, X_APP], ..Match::default() };
@@ -62,7 +65,7 @@ fn all_parts_must_fit() {
     assert!(of(together(), &acme, &bot) && !of(together(), &acme, &none) && !of(together(), &bolt, &bot));
     // 10.0.0.1 and 10.0.0.2 of the test clients.
     let ranges = Match { clients: vec!["10.0.0.2/31".parse().expect("a range")], ..Match::default() };
-    let binding = Engine::new(0).bind(limits(vec![on(ranges)]));
+    let binding = ENGINE.bind(limits(vec![on(ranges)]));
     assert_eq!([1, 2, 3, 4].map(|c| applies(&binding, &get(c, 0))), [false, true, true, false]);
 }
 
@@ -108,7 +111,7 @@ proptest! {
         let (who, headers) = (accounts(&account), fields(&header));
         let method = if post { &Method::POST } else { &Method::GET };
         let facts = Facts { who: &who, headers: &headers, method, path, host, ..get(client, 0) };
-        let about = |matches: Match| applies(&Engine::new(0).bind(with_plans(matches).into()), &facts);
+        let about = |matches: Match| applies(&ENGINE.bind(with_plans(matches).into()), &facts);
         let not = |matches: Match| Match { not: Some(Box::new(matches)), ..Match::default() };
         let (fits, fits_other) = (about(matches.clone()), about(other.clone()));
         prop_assert_eq!(about(not(matches.clone())), !fits);

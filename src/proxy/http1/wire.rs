@@ -193,6 +193,9 @@ impl Wire {
     /// Sends the interim responses that are there, as far as the client takes them.
     pub(super) fn send_interim(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.side.take_interim(&mut self.outgoing.wire);
+        if self.outgoing.is_empty() {
+            return Ok(());
+        }
         match self.poll_flush(cx) {
             Poll::Ready(sent) => sent,
             Poll::Pending => Ok(()),
