@@ -6,6 +6,8 @@
 //! | [`Config`] | the text of a config file for it, a section at a time |
 //! | [`RawOrigin`] | a scripted app: each connection runs a closure; what arrives is recorded byte for byte |
 //! | [`RawClient`] | a blocking connection that sends exact bytes and parses the answer strictly |
+//! | [`App`] | a server that other people wrote, as an app that writes down what it reads |
+//! | [`frames`] | a client that writes HTTP/2 frame by frame |
 //! | [`Authority`] | certificates, and clients that trust them |
 //! | [`SecureOrigin`] | a scripted app that speaks TLS |
 //! | [`SecureClient`] | a blocking connection by TLS |
@@ -18,9 +20,11 @@
 //! line in weir's log, or, when there is none of these, with [`eventually`]. Every wait has a deadline of
 //! [`PATIENCE`], which is far above what a busy machine needs, so that only a real fault meets it.
 
+mod apps;
 mod authority;
 mod client;
 mod config;
+pub(crate) mod frames;
 mod load;
 mod message;
 mod metrics;
@@ -32,6 +36,7 @@ mod tools;
 mod wait;
 mod wire;
 
+pub(crate) use apps::{App, Kind};
 pub(crate) use authority::Authority;
 pub(crate) use client::RawClient;
 pub(crate) use config::Config;

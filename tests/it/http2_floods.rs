@@ -1,0 +1,1 @@
+//! Floods of HTTP/2, frame by frame.
