@@ -1,11 +1,15 @@
 //! HTTP/2 towards clients (RFC 9113): many requests on one connection, each served like any other.
 //!
 //! hyper and its h2 read the frames; what RFC 9113 leaves to whoever forwards the requests is here. [`head`] refuses
-//! what HTTP/1.1 could not carry in one reading. [`streams`] knows what each request waits for, so that a client
+//! what HTTP/1.1 could not carry in one reading. [`watched`] sees the frames pass by, of which [`budget`] bears only so many
+//! that bring nothing forward: h2 takes SETTINGS, PING and the like without end. [`streams`] knows what each request waits for, so that a client
 //! that takes nothing, or has nothing to do, is let go: h2 itself waits for ever.
 
+mod budget;
+mod frames;
 mod head;
 pub mod streams;
+mod watched;
 
 use std::convert::Infallible;
 use std::error::Error as _;
@@ -30,6 +34,7 @@ use crate::facts::ProtocolEvent;
 use crate::metrics::Timeout;
 use crate::policy::Timeouts;
 use streams::{State, Streams};
+use watched::Watched;
 
 /// Requests in progress on one connection; the least that RFC 9113 §6.5.2 recommends.
 const STREAMS_MAX: u32 = 100;
@@ -47,9 +52,51 @@ const RESETS_FOR_ERRORS_MAX: usize = 100;
 pub const CALM_FAULT: &str = "http2-calm";
 pub const PROTOCOL_FAULT: &str = "http2-protocol";
 
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// In order, or by the client's doing.
+    Over,
+    /// h2 has told the client what was wrong.
+    Told,
+    /// The client gave up more requests than it may, or has sent more frames.
+    Flooded,
+    /// It does not take, or not send, what it began.
+    Stalled(Timeout),
+}
+
 /// Serves a connection until either side has had enough.
 pub async fn serve(conn: Arc<Conn>, stream: ClientStream, limits: HeadLimits, timeouts: Timeouts) {
     let streams = Arc::new(Streams::new(conn.shared.clock.now()));
+    let watched = Watched::new(stream, conn.shared.clock, Arc::clone(&streams));
+    let calm = Some(h2::Reason::ENHANCE_YOUR_CALM.into());
+    match run(&conn, &streams, watched.clone(), limits, timeouts).await {
+        End::Over => {}
+        End::Told => watched.say_goodbye(None).await,
+        End::Flooded => {
+            tracing::debug!(peer = %conn.peer, "HTTP/2 connection ended: a flood");
+            conn.shared.metrics.protocol_fault(CALM_FAULT);
+            conn.tell_engine(ProtocolEvent::Http2);
+            watched.say_goodbye(calm).await;
+        }
+        End::Stalled(which) => {
+            conn.shared.metrics.timeout(which);
+            conn.tell_engine(match which {
+                Timeout::HeadRead => ProtocolEvent::HeadTimeout,
+                _ => ProtocolEvent::BodyStalled,
+            });
+            watched.say_goodbye(calm).await;
+        }
+    }
+}
+
+async fn run(
+    conn: &Arc<Conn>,
+    streams: &Arc<Streams>,
+    watched: Watched<ClientStream>,
+    limits: HeadLimits,
+    timeouts: Timeouts,
+) -> End {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .max_concurrent_streams(STREAMS_MAX)
@@ -60,32 +107,40 @@ pub async fn serve(conn: Arc<Conn>, stream: ClientStream, limits: HeadLimits, ti
         .max_local_error_reset_streams(RESETS_FOR_ERRORS_MAX)
         .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX));
     let service = service_fn(|request| {
-        let (conn, streams) = (Arc::clone(&conn), Arc::clone(&streams));
+        let (conn, streams) = (Arc::clone(conn), Arc::clone(streams));
         async move { Ok::<_, Infallible>(answer(&conn, &streams, request, limits).await) }
     });
-    let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(watched.clone()), service));
     let mut draining = pin!(conn.shared.lifecycle.reached(Stage::Draining));
-    let mut ticks = interval(timeouts.idle.min(timeouts.body_progress) / 4);
+    let mut ticks = interval(timeouts.idle.min(timeouts.body_progress).min(timeouts.head_read) / 4);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut leaving = false;
     loop {
         tokio::select! {
-            served = serving.as_mut() => return ended(&conn, served),
+            served = serving.as_mut() => {
+                return if watched.is_spent() { End::Flooded } else { ended(conn, served) };
+            }
             () = &mut draining, if !leaving => {
                 leaving = true;
                 serving.as_mut().graceful_shutdown();
             }
-            () = streams.flooded() => return flooded(&conn),
-            _ = ticks.tick() => match streams.state(conn.shared.clock.now(), &timeouts) {
-                State::Well => {}
-                State::Idle if leaving => return,
-                State::Idle => {
-                    conn.shared.metrics.timeout(Timeout::Idle);
-                    leaving = true;
-                    serving.as_mut().graceful_shutdown();
+            () = streams.flooded() => return End::Flooded,
+            _ = ticks.tick() => {
+                let now = conn.shared.clock.now();
+                if watched.head_since().is_some_and(|since| now.since(since) >= timeouts.head_read) {
+                    return End::Stalled(Timeout::HeadRead);
                 }
-                State::Stalled(which) => return conn.shared.metrics.timeout(which),
-            },
+                match streams.state(now, &timeouts) {
+                    State::Well => {}
+                    State::Idle if leaving => return End::Over,
+                    State::Idle => {
+                        conn.shared.metrics.timeout(Timeout::Idle);
+                        leaving = true;
+                        serving.as_mut().graceful_shutdown();
+                    }
+                    State::Stalled(which) => return End::Stalled(which),
+                }
+            }
         }
     }
 }
@@ -117,23 +172,17 @@ async fn answer(
     response
 }
 
-/// What hyper took over from h2 in time to serve it does not count as pending there, and so is counted here.
-fn flooded(conn: &Conn) {
-    tracing::debug!(peer = %conn.peer, "HTTP/2 connection ended: too many requests given up");
-    conn.shared.metrics.protocol_fault(CALM_FAULT);
-    conn.tell_engine(ProtocolEvent::Http2);
-}
-
-/// Counts what the client did wrong.
-fn ended(conn: &Conn, served: hyper::Result<()>) {
-    let Err(error) = served else { return };
+/// Counts what the client did wrong, where h2 found that.
+fn ended(conn: &Conn, served: hyper::Result<()>) -> End {
+    let Err(error) = served else { return End::Over };
     tracing::debug!(peer = %conn.peer, %error, "HTTP/2 connection ended");
-    let Some(reason) = error.source().and_then(|source| source.downcast_ref::<h2::Error>()) else { return };
+    let reason = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
     // One that comes from the client is its way to leave.
-    if reason.is_remote() || reason.is_io() {
-        return;
-    }
+    let Some(reason) = reason.filter(|reason| !reason.is_remote() && !reason.is_io()) else {
+        return End::Over;
+    };
     let calm = reason.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
     conn.shared.metrics.protocol_fault(if calm { CALM_FAULT } else { PROTOCOL_FAULT });
     conn.tell_engine(ProtocolEvent::Http2);
+    End::Told
 }

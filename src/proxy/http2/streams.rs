@@ -22,6 +22,7 @@ const ABANDONED_MAX: u64 = 100;
 #[derive(Debug)]
 pub struct Streams {
     open: Mutex<Open>,
+    begun: AtomicU64,
     /// Told when the client gives up too many.
     flood: Notify,
 }
@@ -65,7 +66,7 @@ pub enum State {
 impl Streams {
     pub fn new(now: Moment) -> Self {
         let open = Open { list: Vec::new(), idle_since: now, abandoned: 0, completed: 0 };
-        Streams { open: Mutex::new(open), flood: Notify::new() }
+        Streams { open: Mutex::new(open), begun: AtomicU64::new(0), flood: Notify::new() }
     }
 
     pub fn begin(self: &Arc<Self>, side: Arc<ClientSide>, clock: Clock) -> Stream {
@@ -74,8 +75,14 @@ impl Streams {
             offered_since: AtomicU64::new(NEVER),
             completed: AtomicBool::new(false),
         });
+        self.begun.fetch_add(1, Ordering::Relaxed);
         self.open.lock().list.push(Arc::clone(&watched));
         Stream { of: Arc::clone(self), watched, clock }
+    }
+
+    /// Requests so far.
+    pub fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
     }
 
     /// Returns when the client has given up more requests than anybody has reason to (CVE-2023-44487).
