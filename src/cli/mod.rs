@@ -14,6 +14,7 @@ pub mod replay;
 pub mod run;
 pub mod signals;
 mod state;
+mod succession;
 pub mod summary;
 
 use std::path::PathBuf;
@@ -109,6 +110,7 @@ const RUN_HELP: &str = "\
 Signals:
   SIGHUP            read the configuration again; a bad file is reported and changes nothing
   SIGUSR1           reopen the access log
+  SIGUSR2           start the program on disk in this one's place, hand the sockets over, then stop
   SIGTERM, Ctrl-C   finish what was begun, then exit 0
 
 Exit codes: 0 stopped as asked, 1 failed while running, 2 the configuration is wrong.";

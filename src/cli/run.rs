@@ -2,20 +2,23 @@
 
 use std::io::{self, IsTerminal};
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::Signal;
+use tokio::sync::Notify;
 
 use super::diagnostics;
 use super::reload::Reloader;
 use super::signals::Signals;
 use super::state::Keeper;
-use super::{EXIT_BAD_USAGE, EXIT_FAILED};
+use super::{EXIT_BAD_USAGE, EXIT_FAILED, succession};
 use crate::admin::{self, Admin, Followers, ModeSwitch, Readiness, Reload};
 use crate::clock::Clock;
 use crate::config::{self, Loaded};
@@ -71,7 +74,8 @@ fn start(file: &Path, loaded: Loaded, runtime: &Runtime, signals: Signals) -> an
         None => None,
     };
     let (keeper, engine, key) = Keeper::start(&policy, clock, metrics.clone())?;
-    let mut inherited = Inherited::from_env().context("cannot take over the sockets of LISTEN_FDS")?;
+    let inherited = Inherited::from_env().context("cannot take over the sockets of LISTEN_FDS")?;
+    let mut inherited = inherited.with_files(succession::is_successor());
     let admin_socket = policy.listen.admin.map(|address| bind_admin(address, &mut inherited)).transpose()?;
     let mut options = Options::new(clock, metrics.clone());
     options.access_log.clone_from(&access_log);
@@ -81,26 +85,33 @@ fn start(file: &Path, loaded: Loaded, runtime: &Runtime, signals: Signals) -> an
     metrics.config_loaded(clock.wall());
     let proxy = Arc::new(Proxy::start(policy, options)?);
     announce(&proxy, admin_socket.as_ref());
+    succession::relieve_predecessor();
 
-    let Signals { mut stop, reload: hangup, reopen_logs: reopen } = signals;
+    let Signals { mut stop, reload: hangup, reopen_logs: reopen, hand_over } = signals;
+    let admin_copy = admin_socket.as_ref().map(TcpListener::try_clone).transpose()?;
     runtime.block_on(async {
         let reloader = Reloader::start(file, files, fingerprint, Arc::clone(&proxy), clock, metrics.clone());
         let reloader = Arc::new(reloader);
         let asked = Arc::clone(&reloader);
         let reload = Reload::by(move |by| asked.reload(&format!("asked by {by}")));
+        let (succeeded, has_successor) = (Notify::new(), AtomicBool::new(false));
         let stopped = async {
             stop.received().await;
+            if has_successor.load(Ordering::Relaxed) {
+                succeeded.notify_one();
+            }
             tracing::info!("stopping: no new work after drain_delay, what runs has drain_timeout to end");
             proxy.shut_down().await;
             proxy.findings().close();
             keeper.finish().await;
         };
         tokio::select! {
-            result = serve_admin(admin_socket, &proxy, metrics, reload) => result,
+            result = serve_admin(admin_socket, &proxy, metrics, reload, succeeded.notified()) => result,
             () = stopped => Ok(()),
             () = keeper.run(&proxy) => Ok(()),
             () = reloader.run(hangup) => Ok(()),
             () = reopen_logs(reopen, access_log) => Ok(()),
+            () = hand_over_when_asked(hand_over, &proxy, &keeper, admin_copy.as_ref(), &has_successor) => Ok(()),
             () = forget_refusals(&proxy) => Ok(()),
         }
     })
@@ -122,18 +133,19 @@ fn bind_admin(address: SocketAddr, inherited: &mut Inherited) -> anyhow::Result<
     Ok(socket)
 }
 
-/// Serves until the process ends; for ever idle where there is no admin listener.
+/// Serves until another process does; never ends.
 async fn serve_admin(
     socket: Option<TcpListener>,
     proxy: &Arc<Proxy>,
     metrics: Metrics,
     reload: Reload,
+    until: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let Some(socket) = socket else { return std::future::pending().await };
     let listener = tokio::net::TcpListener::from_std(socket)?;
     let admin = Arc::new(admin_of(proxy, metrics, Some(reload)));
-    admin::serve(listener, admin, std::future::pending()).await;
-    Ok(())
+    admin::serve(listener, admin, until).await;
+    std::future::pending().await
 }
 
 /// What the admin listener may know of `proxy`; the two do not know each other.
@@ -155,6 +167,23 @@ pub(super) fn admin_of(proxy: &Arc<Proxy>, metrics: Metrics, reload: Option<Relo
             Readiness::unless(ready_of.reasons_unready())
         }),
     }
+}
+
+/// SIGUSR2 hands over to a successor. Never ends.
+async fn hand_over_when_asked(
+    mut requests: Signal,
+    proxy: &Arc<Proxy>,
+    keeper: &Keeper,
+    admin: Option<&TcpListener>,
+    has_successor: &AtomicBool,
+) {
+    while requests.recv().await.is_some() {
+        let admin = admin.map(TcpListener::try_clone).transpose().ok().flatten();
+        has_successor.store(true, Ordering::Relaxed);
+        succession::hand_over(proxy, keeper, admin.map(OwnedFd::from)).await;
+        has_successor.store(false, Ordering::Relaxed);
+    }
+    std::future::pending::<()>().await;
 }
 
 /// SIGUSR1 reopens the access log, after it was rotated away.

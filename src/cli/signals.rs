@@ -12,6 +12,8 @@ pub struct Signals {
     pub reload: Signal,
     /// SIGUSR1.
     pub reopen_logs: Signal,
+    /// SIGUSR2.
+    pub hand_over: Signal,
 }
 
 impl Signals {
@@ -26,6 +28,7 @@ impl Signals {
             },
             reload: signal(SignalKind::hangup())?,
             reopen_logs: signal(SignalKind::user_defined1())?,
+            hand_over: signal(SignalKind::user_defined2())?,
         })
     }
 }

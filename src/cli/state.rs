@@ -1,6 +1,7 @@
 //! The state's keeper: puts it back at start, saves it at intervals and at the end, and says when it is too small.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -27,6 +28,8 @@ pub(super) struct Keeper {
     metrics: Metrics,
     /// None where nothing is to outlive the process.
     store: Option<Store>,
+    /// Another process saves in its place.
+    retired: AtomicBool,
 }
 
 impl Keeper {
@@ -51,7 +54,8 @@ impl Keeper {
             Some(key) => Engine::with_key(memory_bytes, key.engine),
         };
         let engine = engine.watching(policy.memory_of_conduct()).starting_at(clock.wall_at(Moment::ORIGIN));
-        let keeper = Keeper { engine: engine.clone(), clock, metrics, store };
+        let keeper =
+            Keeper { engine: engine.clone(), clock, metrics, store, retired: AtomicBool::new(false) };
         keeper.load();
         Ok((keeper, engine, key))
     }
@@ -89,13 +93,26 @@ impl Keeper {
         }
     }
 
+    /// Saves all there is, and nothing after it: another process takes it up.
+    pub(super) async fn retire(&self) {
+        self.save(Extent::Everything).await;
+        self.retired.store(true, Ordering::Relaxed);
+    }
+
+    /// There is no such process after all.
+    pub(super) fn resume(&self) {
+        self.retired.store(false, Ordering::Relaxed);
+    }
+
     /// Saves all there is, after the last request.
     pub(super) async fn finish(&self) {
         self.save(Extent::Everything).await;
     }
 
     async fn save(&self, extent: Extent) {
-        let Some(store) = self.store.clone() else { return };
+        let Some(store) = self.store.clone().filter(|_| !self.retired.load(Ordering::Relaxed)) else {
+            return;
+        };
         let (engine, now) = (self.engine.clone(), self.clock.now());
         let saved = tokio::task::spawn_blocking(move || store.save(&engine, extent, now)).await;
         match saved.map_err(std::io::Error::other).flatten() {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener as TcpAcceptor, TcpStream, UnixListener as UnixAcceptor, UnixStream};
 
 use super::arrival::NEIGHBOUR_PEER;
-use super::socket_file::SocketFile;
+use super::socket_file::{SocketFile, is_bound_at};
 use super::stream::Stream;
 use crate::policy::ListenAddress;
 
@@ -38,7 +39,7 @@ pub enum Acceptor {
 /// What one listener of the configuration became.
 #[derive(Debug)]
 pub struct Listening {
-    /// One for each worker.
+    /// At least one for each worker.
     pub sockets: Vec<ListeningSocket>,
     /// With the port that was picked.
     pub address: ListenAddress,
@@ -83,9 +84,9 @@ impl ListeningSocket {
             (ListeningSocket::Tcp(socket), ListenAddress::Ip { address, .. }) => {
                 socket.local_addr().is_ok_and(|a| a == *address)
             }
-            (ListeningSocket::Unix(socket), ListenAddress::Unix { path, .. }) => {
-                socket.local_addr().is_ok_and(|a| a.as_pathname() == Some(path))
-            }
+            (ListeningSocket::Unix(socket), ListenAddress::Unix { path, .. }) => socket
+                .local_addr()
+                .is_ok_and(|a| a.as_pathname().is_some_and(|bound| is_bound_at(bound, path))),
             _ => false,
         }
     }
@@ -97,6 +98,15 @@ impl ListeningSocket {
                 let address = socket.local_addr().ok()?;
                 Some(format!("unix:{}", address.as_pathname().unwrap_or(Path::new("")).display()))
             }
+        }
+    }
+}
+
+impl From<ListeningSocket> for OwnedFd {
+    fn from(socket: ListeningSocket) -> Self {
+        match socket {
+            ListeningSocket::Tcp(socket) => socket.into(),
+            ListeningSocket::Unix(socket) => socket.into(),
         }
     }
 }
@@ -125,6 +135,8 @@ impl Acceptor {
 #[derive(Debug, Default)]
 pub struct Inherited {
     sockets: Vec<ListeningSocket>,
+    /// The files of Unix sockets are handed over with them.
+    with_files: bool,
 }
 
 impl Inherited {
@@ -142,13 +154,22 @@ impl Inherited {
                 sockets.extend(found.take_unix_listener(at)?.map(ListeningSocket::Unix));
             }
         }
-        Ok(Inherited { sockets })
+        Ok(Inherited { sockets, with_files: false })
     }
 
-    /// The inherited socket for `address`, if there is one.
+    /// The same, and whether the files of Unix sockets are this process's to remove from now on.
+    pub fn with_files(self, with_files: bool) -> Self {
+        Inherited { with_files, ..self }
+    }
+
+    /// An inherited socket for `address`, if there is one.
     pub fn take(&mut self, address: &ListenAddress) -> Option<ListeningSocket> {
         let at = self.sockets.iter().position(|socket| socket.is_at(address))?;
         Some(self.sockets.swap_remove(at))
+    }
+
+    fn take_all(&mut self, address: &ListenAddress) -> Vec<ListeningSocket> {
+        std::iter::from_fn(|| self.take(address)).collect()
     }
 
     /// The addresses that nobody asked for.
@@ -163,12 +184,19 @@ impl Inherited {
 /// wake for one. A Unix socket, which cannot be had twice, and an inherited one are duplicated: one accept queue, which
 /// outlives this process where it was inherited, so that a restart refuses nobody.
 pub fn listen(address: &ListenAddress, workers: usize, inherited: &mut Inherited) -> io::Result<Listening> {
-    if let Some(socket) = inherited.take(address) {
-        match &socket {
-            ListeningSocket::Tcp(socket) => prepare(&SockRef::from(socket))?,
-            ListeningSocket::Unix(socket) => socket.set_nonblocking(true)?,
+    let sockets = inherited.take_all(address);
+    if !sockets.is_empty() {
+        for socket in &sockets {
+            match socket {
+                ListeningSocket::Tcp(socket) => prepare(&SockRef::from(socket))?,
+                ListeningSocket::Unix(socket) => socket.set_nonblocking(true)?,
+            }
         }
-        return Ok(Listening { sockets: copies(socket, workers)?, address: address.clone(), file: None });
+        let file = match address {
+            ListenAddress::Unix { path, .. } if inherited.with_files => SocketFile::adopt(path),
+            _ => None,
+        };
+        return Ok(Listening { sockets: copies(sockets, workers)?, address: address.clone(), file });
     }
     match address {
         ListenAddress::Ip { address, v6only } => {
@@ -184,17 +212,18 @@ pub fn listen(address: &ListenAddress, workers: usize, inherited: &mut Inherited
         }
         ListenAddress::Unix { path, mode } => {
             let (socket, file) = SocketFile::listen(path, *mode)?;
-            let sockets = copies(ListeningSocket::Unix(socket), workers)?;
+            let sockets = copies(vec![ListeningSocket::Unix(socket)], workers)?;
             Ok(Listening { sockets, address: address.clone(), file: Some(file) })
         }
     }
 }
 
-fn copies(socket: ListeningSocket, workers: usize) -> io::Result<Vec<ListeningSocket>> {
-    let copies: io::Result<Vec<_>> = (1..workers).map(|_| socket.try_clone()).collect();
-    let mut sockets = copies?;
-    sockets.push(socket);
-    Ok(sockets)
+/// At least one for each worker; none is left out, as clients wait in the queue of each.
+fn copies(sockets: Vec<ListeningSocket>, workers: usize) -> io::Result<Vec<ListeningSocket>> {
+    let missing = workers.saturating_sub(sockets.len());
+    let copies: io::Result<Vec<_>> =
+        sockets.iter().cycle().take(missing).map(ListeningSocket::try_clone).collect();
+    Ok(sockets.into_iter().chain(copies?).collect())
 }
 
 fn bind(address: SocketAddr, v6only: bool) -> io::Result<TcpListener> {

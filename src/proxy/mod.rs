@@ -63,6 +63,7 @@ mod watching;
 pub mod worker;
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -86,7 +87,7 @@ use crate::policy::{ListenAddress, Listener, Policy, UpstreamId};
 use crate::time::Moment;
 use delay::Lines;
 use lifecycle::{Lifecycle, Stage};
-use listener::{Inherited, Listening};
+use listener::{Inherited, Listening, ListeningSocket};
 use refusal::texts::LimitTexts;
 use respond::cors::CorsFields;
 use robots::RobotsFiles;
@@ -235,7 +236,9 @@ fn workers(policy: &Policy) -> usize {
 pub struct Proxy {
     shared: Arc<Shared>,
     addresses: Vec<ListenAddress>,
-    /// Files of listeners; removed when nobody listens any more.
+    /// Of each listener, for whoever listens next; closed when nobody listens any more.
+    sockets: Mutex<Vec<ListeningSocket>>,
+    /// Files of listeners; removed then.
     files: Mutex<Vec<SocketFile>>,
     workers: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -246,14 +249,7 @@ impl Proxy {
     /// Errors: an address that cannot be bound (the message names it), certificates that cannot serve, no more
     /// threads, or no random number.
     pub fn start(policy: Policy, mut options: Options) -> io::Result<Proxy> {
-        // Every kind of fault is on the scrape from the start: a rate needs a zero to rise from.
-        let faults = head::Fault::ALL.map(head::Fault::name).into_iter().chain([
-            connection::HANDSHAKE_FAULT,
-            arrival::PROXY_FAULT,
-            http2::CALM_FAULT,
-            http2::PROTOCOL_FAULT,
-        ]);
-        options.metrics.declare_protocol_faults(faults);
+        declare_faults(&options.metrics);
         let engine = options.engine.take().unwrap_or_else(|| {
             let engine = Engine::new(policy.memory_of_limits()).watching(policy.memory_of_conduct());
             engine.starting_at(options.clock.wall_at(Moment::ORIGIN))
@@ -265,14 +261,15 @@ impl Proxy {
             .map_err(io::Error::other)?;
         let workers = workers(&live.policy);
         let mut per_worker: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
-        let (mut addresses, mut files) = (Vec::new(), Vec::new());
+        let (mut addresses, mut files, mut copies) = (Vec::new(), Vec::new(), Vec::new());
         for listener in &live.policy.listen.proxy {
             let listening = listen(listener, workers, &mut options.inherited)?;
             addresses.push(listening.address);
             files.extend(listening.file);
             let listener = Arc::new(listener.clone());
-            for (sockets_of_worker, socket) in per_worker.iter_mut().zip(listening.sockets) {
-                sockets_of_worker.push((socket, Arc::clone(&listener)));
+            for (at, socket) in listening.sockets.into_iter().enumerate() {
+                copies.push(socket.try_clone()?);
+                per_worker[at % workers].push((socket, Arc::clone(&listener)));
             }
         }
         let secure = live.policy.listen.proxy.iter().zip(&addresses).find(|(listener, _)| listener.tls);
@@ -308,12 +305,28 @@ impl Proxy {
             .enumerate()
             .map(|(index, sockets)| Worker { index, shared: Arc::clone(&shared), sockets }.start())
             .collect();
-        Ok(Proxy { shared, addresses, files: Mutex::new(files), workers: Mutex::new(started?) })
+        Ok(Proxy {
+            shared,
+            addresses,
+            sockets: Mutex::new(copies),
+            files: Mutex::new(files),
+            workers: Mutex::new(started?),
+        })
     }
 
     /// Where clients are listened for, in the order of the configuration, with the ports that were picked.
     pub fn addresses(&self) -> &[ListenAddress] {
         &self.addresses
+    }
+
+    /// The sockets that are listened on, for another process to listen on too.
+    pub fn sockets(&self) -> io::Result<Vec<OwnedFd>> {
+        self.sockets.lock().iter().map(|socket| socket.try_clone().map(OwnedFd::from)).collect()
+    }
+
+    /// Leaves the files of Unix sockets to a process that has taken the sockets.
+    pub fn leave_files(&self) {
+        self.files.lock().drain(..).for_each(SocketFile::leave);
     }
 
     pub fn engine(&self) -> &Engine {
@@ -404,6 +417,7 @@ impl Proxy {
         tokio::time::sleep(rule.drain_delay).await;
         // First, so that nobody is left in the queue of a socket that is closed.
         self.files.lock().clear();
+        self.sockets.lock().clear();
         self.shared.lifecycle.advance(Stage::Draining);
         let workers = std::mem::take(&mut *self.workers.lock());
         let joined = tokio::task::spawn_blocking(move || {
@@ -417,6 +431,17 @@ impl Proxy {
             let _ = joined.await;
         }
     }
+}
+
+/// Every kind of fault is on the scrape from the start: a rate needs a zero to rise from.
+fn declare_faults(metrics: &Metrics) {
+    let faults = head::Fault::ALL.map(head::Fault::name).into_iter().chain([
+        connection::HANDSHAKE_FAULT,
+        arrival::PROXY_FAULT,
+        http2::CALM_FAULT,
+        http2::PROTOCOL_FAULT,
+    ]);
+    metrics.declare_protocol_faults(faults);
 }
 
 /// How many files the process may have open.

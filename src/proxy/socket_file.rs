@@ -2,6 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -46,6 +47,20 @@ impl SocketFile {
     }
 }
 
+impl SocketFile {
+    /// The file of a socket that was handed over by a process that leaves it. `None`: it is gone.
+    pub fn adopt(path: &Path) -> Option<Self> {
+        let metadata = fs::symlink_metadata(path).ok().filter(|it| it.file_type().is_socket())?;
+        Some(SocketFile { path: path.to_owned(), identity: (metadata.dev(), metadata.ino()) })
+    }
+
+    /// Leaves the file where it is: it is another process's from now on.
+    pub fn leave(mut self) {
+        // The inode of no file.
+        self.identity = (0, 0);
+    }
+}
+
 impl Drop for SocketFile {
     fn drop(&mut self) {
         let ours = fs::symlink_metadata(&self.path)
@@ -54,6 +69,15 @@ impl Drop for SocketFile {
             tracing::warn!(path = %self.path.display(), %error, "the socket's file could not be removed");
         }
     }
+}
+
+/// Whether a socket that was bound as `bound` is the one at `path`: the kernel goes on to call it by its first name.
+pub(super) fn is_bound_at(bound: &Path, path: &Path) -> bool {
+    let rest = bound.as_os_str().as_bytes().strip_prefix(path.as_os_str().as_bytes());
+    rest.is_some_and(|rest| {
+        let process = rest.strip_prefix(b".");
+        rest.is_empty() || process.is_some_and(|id| !id.is_empty() && id.iter().all(u8::is_ascii_digit))
+    })
 }
 
 /// Beside the path: a file is moved within its directory in one step.
@@ -126,6 +150,35 @@ mod tests {
         let taken = SocketFile::listen(&path, 0o660).unwrap_err();
         assert_eq!(taken.kind(), ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&path).unwrap(), b"precious");
+    }
+
+    /// Promise: a socket of our making is known again by whoever it is handed to, and no other is taken for it.
+    #[test]
+    fn sockets_are_known_by_their_first_name() {
+        let path = Path::new("/run/weir.sock");
+        for (bound, is_it) in [
+            ("/run/weir.sock", true),
+            ("/run/weir.sock.4711", true),
+            ("/run/weir.sock.", false),
+            ("/run/weir.sock.old", false),
+            ("/run/weir.socket", false),
+            ("/run/weir", false),
+        ] {
+            assert_eq!(is_bound_at(Path::new(bound), path), is_it, "{bound}");
+        }
+    }
+
+    /// Promise: a file that is handed over is removed by whoever took it, and by nobody before.
+    #[test]
+    fn a_file_is_handed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("weir.sock");
+        let (_socket, file) = SocketFile::listen(&path, 0o660).unwrap();
+        let adopted = SocketFile::adopt(&path).unwrap();
+        file.leave();
+        assert!(path.exists());
+        drop(adopted);
+        assert!(!path.exists() && SocketFile::adopt(&path).is_none());
     }
 
     /// Promise: whoever has taken the place meanwhile keeps it.

@@ -42,6 +42,7 @@ mod servers;
 #[expect(dead_code, reason = "the tests of identity use more of it")]
 mod signing;
 mod stopping;
+mod succession;
 mod suspended;
 mod tls;
 mod trust;
