@@ -6,6 +6,7 @@ use http::{Method, StatusCode};
 use weir::clause::Behaviour;
 use weir::detect;
 use weir::policy::conduct::{Addresses, Answer, Conduct};
+use weir::policy::describe::{Means, Upholder};
 use weir::remedy::Mode;
 
 use super::{MINIMAL, load_text};
@@ -100,4 +101,39 @@ fn the_reference_has_every_threshold() {
             assert!(table.contains(&line), "{heading} lacks {line}");
         }
     }
+}
+
+/// Promise: a rule is in shadow, about everyone, for ten minutes and certain, until something else is said; it stands
+/// for its clause; one that is off is left out, and what its expression asks does not depend on how TOML wrote it.
+#[test]
+fn rules_have_defaults() {
+    let rules = r#"
+        [[rules]]
+        name = "a"
+        clause = "custom"
+        when = "path == \"/x\" && pages > 3"
+        [[rules]]
+        name = "b"
+        clause = "probe"
+        when = 'path == "/x" && pages > 3'
+        mode = "enforce"
+        [[rules]]
+        name = "c"
+        clause = "custom"
+        when = "true"
+        mode = "off"
+    "#;
+    let policy = load_text(&format!("{MINIMAL}{rules}")).policy;
+    assert_eq!(policy.conduct.rules.len(), 2);
+    let (a, b) = (&policy.conduct.rules[0], &policy.conduct.rules[1]);
+    assert_eq!((a.mode, a.confidence, a.answer), (Mode::Shadow, 1.0, Answer::TooManyRequests));
+    assert_eq!((a.lasts, a.of.len(), b.mode), (Duration::from_secs(600), 0, Mode::Enforce));
+    assert_eq!(a.when, b.when);
+    let upheld = policy.upheld_by();
+    let of = |id: &str| &upheld[policy.clauses.iter().position(|clause| clause.id == id).unwrap()];
+    let by = |name| Upholder {
+        by: Means::Rule(name),
+        mode: if name == "a" { Mode::Shadow } else { Mode::Enforce },
+    };
+    assert!(of("custom").contains(&by("a")) && of("probe").contains(&by("b")));
 }
