@@ -1,6 +1,8 @@
 //! How many may be connected: whoever is too many is closed at once, and everybody else is served.
 
-use crate::harness::{Authority, Config, Launch, RawClient, RawOrigin, Weir, echo};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+use crate::harness::{Authority, Config, Launch, RawClient, RawOrigin, Weir, echo, skip};
 
 fn refused(weir: &Weir, reason: &str) -> u64 {
     weir.metrics().count("weir_connections_refused_total", &[("reason", reason)])
@@ -76,4 +78,22 @@ fn half_open_handshakes_keep_nobody_out() {
     let mut silent: Vec<_> = (0..3).map(|_| RawClient::connect(weir.addr())).collect();
     assert!(is_closed(&mut silent[0]), "the oldest gives way to the third");
     weir.await_metric("weir_connections_refused_total", &[("reason", "handshakes")], 1);
+}
+
+/// A listener on `[::]` takes clients of both families, each by its own address; with `v6only` it takes those of IPv6 alone.
+#[test]
+fn both_families_or_one() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        return skip("no IPv6 here");
+    }
+    let origin = RawOrigin::scripted(echo);
+    let listeners = "[\"[::]:0\", { address = \"[::]:0\", v6only = true }]";
+    let weir = Weir::start(&Config::to(&origin).proxies(listeners));
+    let [both, one] = [0, 1].map(|nth| weir.addrs()[nth].port());
+    for (client, port) in [("127.0.0.1", both), ("::1", both), ("::1", one)] {
+        let address = SocketAddr::new(client.parse().unwrap(), port);
+        assert_eq!(RawClient::get(address, "/").status(), 200);
+        assert_eq!(origin.next_request().field("x-forwarded-for").as_deref(), Some(client));
+    }
+    assert!(RawClient::try_connect(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), one)).is_err());
 }
