@@ -115,6 +115,20 @@ fn only_good_certificates_are_let_in() {
     }
 }
 
+/// Promise: a client may send the authorities between its own and the one that is trusted; then each of them must have
+/// a list of what it revoked, where lists are looked at.
+#[test]
+fn an_authority_may_vouch_for_another() {
+    let site = Site::start(", mode = \"required\", crl = \"revoked.pem\"", "", &[]);
+    let between = site.clients.below();
+    let (leaf, key) = named(&between, "acme");
+    let own = (leaf + &between.pem(), key);
+    site.status(Some(&own), "/").unwrap_err();
+    let both = site.clients.revoke(&[]) + &between.revoke(&[]);
+    site.weir.await_reload("ok", || site.weir.write_beside("revoked.pem", &both));
+    assert_eq!(site.status(Some(&own), "/").unwrap(), 200);
+}
+
 /// Promise: where they are optional, a client without one is served, but not by a route that needs one, and is told why;
 /// one with a bad certificate is not served at all. The plain listener has no certificates.
 #[test]
