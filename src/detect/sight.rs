@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher as _, Hasher as _};
 
 use ahash::RandomState;
+use memchr::memchr;
 
 use super::signatures::{Signature, Signatures};
 
@@ -22,7 +23,6 @@ pub struct Request<'a> {
 pub struct Sight {
     /// Path and query.
     pub target: u64,
-    pub path: u64,
     /// The path with what looks like an id taken out.
     pub template: u64,
     /// The number in the path or the query that was taken out last.
@@ -100,7 +100,6 @@ impl Reader {
         let (template, id) = self.template(path, query);
         Sight {
             target: self.target(path, query),
-            path: self.hash(path),
             template,
             id,
             kind: kind(path),
@@ -113,16 +112,15 @@ impl Reader {
     }
 
     pub fn host(&self, host: &str) -> u64 {
-        let host = host.split(':').next().unwrap_or(host);
-        let host = host.strip_prefix("www.").unwrap_or(host);
+        let host = host.as_bytes();
+        let host = memchr(b':', host).map_or(host, |port| &host[..port]);
+        let host = host.strip_prefix(b"www.").unwrap_or(host);
         let mut hasher = self.hasher.build_hasher();
-        host.bytes().for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase()));
-        hasher.finish()
-    }
-
-    fn hash(&self, text: &str) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write(text.as_bytes());
+        if host.iter().any(u8::is_ascii_uppercase) {
+            hasher.write(&host.to_ascii_lowercase());
+        } else {
+            hasher.write(host);
+        }
         hasher.finish()
     }
 
@@ -142,21 +140,22 @@ impl Reader {
     fn template(&self, path: &str, query: Option<&str>) -> (u64, Option<u64>) {
         let mut hasher = self.hasher.build_hasher();
         let mut id = None;
-        for segment in path.split('/') {
+        for segment in path.as_bytes().split(|byte| *byte == b'/') {
             if is_id(segment) {
-                id = segment.parse().ok().or(id);
+                id = number(segment).or(id);
                 hasher.write(b"{}");
             } else {
-                hasher.write(segment.as_bytes());
+                hasher.write(segment);
             }
             hasher.write_u8(b'/');
         }
-        for parameter in query.unwrap_or_default().split('&').filter(|p| !p.is_empty()) {
-            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            hasher.write(name.as_bytes());
+        let parameters = query.unwrap_or_default().as_bytes().split(|byte| *byte == b'&');
+        for parameter in parameters.filter(|parameter| !parameter.is_empty()) {
+            let (name, value) = split_once(parameter, b'=').unwrap_or((parameter, b""));
+            hasher.write(name);
             hasher.write_u8(b'&');
-            if !SIZES.contains(&name) {
-                id = value.parse().ok().or(id);
+            if let Some(number) = number(value).filter(|_| !SIZES.contains(&name)) {
+                id = Some(number);
             }
         }
         (hasher.finish(), id)
@@ -167,12 +166,14 @@ impl Reader {
         let Some(rest) = referer.strip_prefix("http://").or_else(|| referer.strip_prefix("https://")) else {
             return Referer::Other;
         };
-        let slash = rest.find('/');
+        let slash = memchr(b'/', rest.as_bytes());
         let is_forged = slash.is_none();
         let (host, target) = slash.map_or((rest, "/"), |at| rest.split_at(at));
-        let target = target.split('#').next().unwrap_or(target);
-        let (path, query) =
-            target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        let target = memchr(b'#', target.as_bytes()).map_or(target, |at| target.split_at(at).0);
+        let (path, query) = match memchr(b'?', target.as_bytes()) {
+            Some(at) => (target.split_at(at).0, Some(target.split_at(at + 1).1)),
+            None => (target, None),
+        };
         Referer::Page {
             host: self.host(host),
             target: self.target(path, query),
@@ -184,18 +185,36 @@ impl Reader {
 }
 
 /// Whether a segment names one thing among many alike: digits, or long enough and of hexadecimal digits and dashes.
-fn is_id(segment: &str) -> bool {
-    let stem = segment.split('.').next().unwrap_or(segment);
-    let bytes = stem.as_bytes();
-    !bytes.is_empty()
-        && (bytes.iter().all(u8::is_ascii_digit)
-            || (bytes.len() >= 16
-                && bytes.iter().any(u8::is_ascii_digit)
-                && bytes.iter().all(|b| b.is_ascii_hexdigit() || *b == b'-')))
+fn is_id(segment: &[u8]) -> bool {
+    // Most segments are words.
+    if !segment.first().is_some_and(|first| first.is_ascii_hexdigit() || *first == b'-') {
+        return false;
+    }
+    let stem = split_once(segment, b'.').map_or(segment, |(stem, _)| stem);
+    stem.iter().all(u8::is_ascii_digit)
+        || (stem.len() >= 16
+            && stem.iter().any(u8::is_ascii_digit)
+            && stem.iter().all(|b| b.is_ascii_hexdigit() || *b == b'-'))
+}
+
+/// A decimal number of 64 bits, as `str::parse` reads it.
+fn number(text: &[u8]) -> Option<u64> {
+    let digits = text.strip_prefix(b"+").unwrap_or(text);
+    let add = |number: u64, digit: &u8| {
+        let digit = digit.wrapping_sub(b'0');
+        if digit < 10 { number.checked_mul(10)?.checked_add(digit.into()) } else { None }
+    };
+    if digits.is_empty() { None } else { digits.iter().try_fold(0, add) }
+}
+
+fn split_once(text: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
+    let place = text.iter().position(|byte| *byte == at)?;
+    Some((&text[..place], &text[place + 1..]))
 }
 
 /// Parameters that say how many are wanted, not which.
-const SIZES: [&str; 8] = ["per_page", "perpage", "page_size", "pagesize", "limit", "size", "count", "rows"];
+const SIZES: [&[u8]; 8] =
+    [b"per_page", b"perpage", b"page_size", b"pagesize", b"limit", b"size", b"count", b"rows"];
 
 /// Endings of what pages are made of.
 const ASSETS: &[&str] = &[
@@ -210,24 +229,64 @@ fn kind(path: &str) -> Kind {
     if path.starts_with("/favicon") || path.starts_with("/apple-touch-icon") {
         return Kind::Icon;
     }
-    let name = path.rsplit('/').next().unwrap_or(path);
-    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
-    if ASSETS.iter().any(|asset| asset.eq_ignore_ascii_case(ending)) {
+    let path = path.as_bytes();
+    let ending = ending(path);
+    if is_asset(ending) {
         Kind::Asset
-    } else if ending.eq_ignore_ascii_case("json") || path.split('/').skip(1).take(2).any(names_api) {
+    } else if ending.eq_ignore_ascii_case(b"json")
+        || path.split(|byte| *byte == b'/').skip(1).take(2).any(names_api)
+    {
         Kind::Call
     } else {
         Kind::Page
     }
 }
 
+/// What comes after the last dot of the last segment; nothing where there is no dot.
+fn ending(path: &[u8]) -> &[u8] {
+    let last = path.iter().rposition(|byte| matches!(byte, b'.' | b'/'));
+    match last {
+        Some(at) if path[at] == b'.' => &path[at + 1..],
+        _ => b"",
+    }
+}
+
+fn is_asset(ending: &[u8]) -> bool {
+    (1..=ASSET_BYTES_MAX).contains(&ending.len()) && ASSET_WORDS.contains(&word(ending))
+}
+
+/// The longest of [`ASSETS`].
+const ASSET_BYTES_MAX: usize = 5;
+
+/// [`ASSETS`], each in one word: to compare with all of them is quick then.
+const ASSET_WORDS: [u64; ASSETS.len()] = {
+    let mut words = [0; ASSETS.len()];
+    let mut at = 0;
+    while at < ASSETS.len() {
+        assert!(ASSETS[at].len() <= ASSET_BYTES_MAX);
+        words[at] = word(ASSETS[at].as_bytes());
+        at += 1;
+    }
+    words
+};
+
+/// A few bytes in lower case as one number, a one before them: of different lengths none are the same.
+const fn word(text: &[u8]) -> u64 {
+    let (mut word, mut at) = (1, 0);
+    while at < text.len() {
+        word = word << 8 | text[at].to_ascii_lowercase() as u64;
+        at += 1;
+    }
+    word
+}
+
 /// Whether a segment near the root says that an API is below it: `api`, `graphql` and the like, or a version.
-fn names_api(segment: &str) -> bool {
-    let is_version = || {
-        let digits = segment.strip_prefix('v').unwrap_or_default();
-        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
-    };
-    ["api", "graphql", "rest", "rpc", "ajax"].contains(&segment) || is_version()
+fn names_api(segment: &[u8]) -> bool {
+    match segment {
+        b"api" | b"graphql" | b"rest" | b"rpc" | b"ajax" => true,
+        [b'v', digits @ ..] => !digits.is_empty() && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
 }
 
 fn method(method: &str) -> MethodClass {
