@@ -114,6 +114,11 @@ impl Conduct {
         self.health.as_ref().map(|health| health.sum(health::MEMORY, now))
     }
 
+    /// Whether any of the app's answers is counted by the hour.
+    pub(super) const fn has_health(&self) -> bool {
+        self.health.is_some()
+    }
+
     /// Bytes that it points to, the allocator's share included, roughly.
     pub fn heap_bytes(&self) -> u64 {
         let trail =

@@ -15,6 +15,9 @@ macro_rules! counters {
 
         impl Fade for Counters {
             fn with_share_of(&self, older: &Self, share: u32) -> Self {
+                if *older == Counters::default() {
+                    return *self;
+                }
                 Counters { $($name: faded(self.$name, older.$name, share),)* }
             }
         }

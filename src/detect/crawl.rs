@@ -5,7 +5,7 @@
 //! are never shown to anybody else.
 
 use super::registry::settle;
-use super::{Detector, Knob, Seen, Spec, Suspicion, evidence, is_over, surest};
+use super::{Detector, Knob, Seen, Spec, Suspicion, evidence, is_over, surer};
 use crate::clause::Behaviour;
 
 const KNOBS: [Knob; 13] = [
@@ -90,6 +90,23 @@ impl Crawl {
             distinct_pages,
             distinct_unreferred_percent,
         }
+    }
+
+    /// Whether it did too little of anything for any of the rules: so it is with nearly everybody.
+    fn is_unremarkable(&self, seen: &Seen<'_>) -> bool {
+        let lately = &seen.lately;
+        let is_below = |count: u16, threshold: u32| u32::from(count) < threshold;
+        is_below(lately.traps, self.trap_pages)
+            && is_below(lately.disallowed, self.disallowed_pages)
+            && (lately.robots == 0 || is_below(lately.pages, self.robot_pages))
+            && is_below(lately.pages, self.unreferred_pages)
+            && is_below(lately.jumps, self.jumps)
+            && is_below(lately.owing, self.owing_pages)
+            && (lately.bare_assets == 0
+                || is_below(lately.pages.saturating_add(lately.assets), self.bare_requests))
+            && is_below(lately.forged, self.forged_referers)
+            && is_below(lately.impossible, self.impossible_referers)
+            && is_below(lately.distinct, self.distinct_pages)
     }
 
     /// Pages that nobody is ever led to.
@@ -256,6 +273,9 @@ impl Detector for Crawl {
     }
 
     fn judge(&self, seen: &Seen<'_>) -> Option<Suspicion> {
+        if self.is_unremarkable(seen) {
+            return None;
+        }
         let rules = [
             Crawl::trapped,
             Crawl::disregard,
@@ -268,7 +288,13 @@ impl Detector for Crawl {
             Crawl::bare,
             Crawl::declared,
         ];
-        surest(rules.iter().filter_map(|rule| rule(self, seen)))
+        let mut best = None;
+        for rule in rules {
+            if let Some(next) = rule(self, seen) {
+                best = Some(surer(best, next));
+            }
+        }
+        best
     }
 }
 

@@ -101,9 +101,14 @@ impl Detector for Flood {
     }
 
     fn judge(&self, seen: &Seen<'_>) -> Option<Suspicion> {
+        // Whoever did not ask so often at all did not within a minute. A trail may know of one page more.
+        let often = self.torrent.min(self.burst).min(self.lasting);
+        if seen.conduct.requests.saturating_add(1) < often && seen.conduct.clients(seen.now) < self.clients {
+            return None;
+        }
         let short = seen.conduct.asked_in(Horizon::TenSeconds, seen.now);
         let torrent = if short >= self.torrent { self.torrent(seen, short) } else { None };
-        surest([torrent, self.scattered(seen, short), self.unread(seen, short)].into_iter().flatten())
+        surest([torrent, self.scattered(seen, short), self.unread(seen, short)])
     }
 }
 

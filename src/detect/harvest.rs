@@ -109,7 +109,18 @@ impl Detector for Harvest {
     }
 
     fn judge(&self, seen: &Seen<'_>) -> Option<Suspicion> {
-        surest([self.walk(seen), self.guessing(seen), self.deep(seen), self.bulk(seen)].into_iter().flatten())
+        let lately = &seen.lately;
+        let is_below = |count: u16, threshold: u32| u32::from(count) < threshold;
+        let is_walking = seen.conduct.trail.as_ref().is_some_and(|trail| !is_below(trail.run, self.id_run));
+        if !is_walking
+            && is_below(lately.neighbours, self.neighbouring_ids)
+            && is_below(lately.distinct, self.depth)
+            && is_below(lately.missed_ids, self.missed_ids)
+            && !seen.conduct.has_health()
+        {
+            return None;
+        }
+        surest([self.walk(seen), self.guessing(seen), self.deep(seen), self.bulk(seen)])
     }
 }
 

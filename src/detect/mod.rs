@@ -100,8 +100,20 @@ impl Suspicion {
 }
 
 /// The one with the highest confidence; of several the first.
-fn surest(suspicions: impl Iterator<Item = Suspicion>) -> Option<Suspicion> {
-    suspicions.reduce(|best, next| if next.confidence > best.confidence { next } else { best })
+fn surest<const N: usize>(suspicions: [Option<Suspicion>; N]) -> Option<Suspicion> {
+    let mut best = None;
+    for next in suspicions.into_iter().flatten() {
+        best = Some(surer(best, next));
+    }
+    best
+}
+
+/// The next one, if it is surer than the best so far.
+fn surer(best: Option<Suspicion>, next: Suspicion) -> Suspicion {
+    match best {
+        Some(best) if best.confidence >= next.confidence => best,
+        _ => next,
+    }
 }
 
 fn evidence(counter: &'static str, value: impl Into<u32>, threshold: impl Into<u32>) -> Evidence {

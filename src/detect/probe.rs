@@ -77,7 +77,15 @@ impl Detector for Probe {
     }
 
     fn judge(&self, seen: &Seen<'_>) -> Option<Suspicion> {
-        surest([self.attacks(seen), self.misses(seen), self.odd(seen)].into_iter().flatten())
+        let lately = &seen.lately;
+        let is_below = |count: u16, threshold: u32| u32::from(count) < threshold;
+        if is_below(lately.attacks, self.attacks)
+            && is_below(lately.failed, self.misses)
+            && is_below(lately.odd, self.odd_methods)
+        {
+            return None;
+        }
+        surest([self.attacks(seen), self.misses(seen), self.odd(seen)])
     }
 }
 

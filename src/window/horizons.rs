@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::time::{Moment, nanos};
+use crate::time::Moment;
 
 /// How far back to count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +28,22 @@ impl Horizon {
             Horizon::Day => 86_400,
         })
     }
+
+    /// The number of the part that is being filled at `now`. Each divisor is a constant, and so no division.
+    fn part(self, now: Moment) -> u32 {
+        const fn length(horizon: Horizon) -> u64 {
+            horizon.length().as_secs() * 1_000_000_000 / PARTS as u64
+        }
+        let now = now.as_nanos();
+        let number = match self {
+            Horizon::TenSeconds => now / const { length(Horizon::TenSeconds) },
+            Horizon::Minute => now / const { length(Horizon::Minute) },
+            Horizon::TenMinutes => now / const { length(Horizon::TenMinutes) },
+            Horizon::Hour => now / const { length(Horizon::Hour) },
+            Horizon::Day => now / const { length(Horizon::Day) },
+        };
+        u32::try_from(number).unwrap_or(u32::MAX)
+    }
 }
 
 /// Parts that a window is cut into. One more is kept: the part that is being filled.
@@ -51,9 +67,8 @@ struct Ring {
 impl Horizons {
     /// Counts `n` events. Time that runs backwards counts as standing still.
     pub fn add(&mut self, n: u16, now: Moment) {
-        for horizon in Horizon::ALL {
-            let ring = &mut self.rings[horizon as usize];
-            ring.advance(horizon, now);
+        for (ring, horizon) in self.rings.iter_mut().zip(Horizon::ALL) {
+            ring.advance(horizon.part(now));
             let count = &mut ring.counts[ring.current as usize % (PARTS + 1)];
             *count = count.saturating_add(n);
         }
@@ -62,15 +77,13 @@ impl Horizons {
     /// Events in the last `horizon`.
     pub fn count(&self, horizon: Horizon, now: Moment) -> u32 {
         let mut ring = self.rings[horizon as usize];
-        ring.advance(horizon, now);
+        ring.advance(horizon.part(now));
         ring.counts.iter().map(|count| u32::from(*count)).sum()
     }
 }
 
 impl Ring {
-    fn advance(&mut self, horizon: Horizon, now: Moment) {
-        let part = nanos(horizon.length()) / PARTS as u64;
-        let number = u32::try_from(now.as_nanos() / part).unwrap_or(u32::MAX);
+    fn advance(&mut self, number: u32) {
         let passed = number.saturating_sub(self.current);
         if passed as usize > PARTS {
             self.counts = [0; PARTS + 1];
@@ -88,6 +101,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::time::nanos;
 
     proptest! {
         /// Promise: a count holds every event of its window and none that is older than the window and an eighth.
