@@ -102,12 +102,19 @@ pub(in crate::engine) type Charged = SmallVec<[Principal; 2]>;
 /// none of them shall be found, or refused, for what another does. Where nobody is known, the client answers, and
 /// beside it the unknown credential. A session always does.
 pub(in crate::engine) fn charged(client: Client, who: &Who) -> Charged {
-    let mut charged: Charged = who.accounts.iter().map(|account| account.principal).collect();
+    let mut charged = Charged::new();
+    for account in &who.accounts {
+        charged.push(account.principal);
+    }
     if charged.is_empty() {
         charged.push(client.into());
-        charged.extend(who.unknown);
+        if let Some(unknown) = who.unknown {
+            charged.push(unknown);
+        }
     }
-    charged.extend(who.session);
+    if let Some(session) = who.session {
+        charged.push(session);
+    }
     charged
 }
 

@@ -179,11 +179,13 @@ impl Watch {
     pub(super) fn sweep(&self, now: Moment) -> FindingEvents {
         let mut events = FindingEvents::new();
         if self.shared.take_due(now) {
+            let mut due = Moment::from_nanos(u64::MAX);
             for shard in &self.shards {
                 let mut shard = shard.lock();
                 shard.cases.close_over(now, &mut events);
-                self.shared.note_due(shard.cases.due());
+                due = due.min(shard.cases.due());
             }
+            self.shared.note_due(due);
         }
         events
     }

@@ -205,11 +205,13 @@ fn find(
     let mode = judge.mode(watched.spared, watched.most);
     let acts = mode == Mode::Enforce && suspicion.confidence >= judge.terms.confidence;
     let behaviour = judge.behaviour;
-    if cases.find(principal, behaviour).is_some_and(|case| case.over_at(at) <= at) {
+    let mut known = cases.find(principal, behaviour);
+    if known.as_ref().is_some_and(|case| case.over_at(at) <= at) {
         // Nobody has looked since. What happens now is a new one.
         events.extend(cases.close(principal, behaviour, at).map(FindingEvent::Closed));
+        known = None;
     }
-    if let Some(case) = cases.find(principal, behaviour) {
+    if let Some(case) = known {
         let Suspicion { confidence, rule, evidence } = suspicion;
         case.finding.grow(confidence, rule, evidence, at);
         case.finding.requests = conduct.requests.max(case.finding.requests);
