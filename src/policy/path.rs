@@ -86,6 +86,13 @@ pub fn normalise<'a>(
     if is_canonical(raw.as_bytes(), *rules) {
         return Ok(Cow::Borrowed(raw));
     }
+    // The usual reason why it is not.
+    if let Some(rest) = raw.strip_suffix('/')
+        && rules.trailing_slash == TrailingSlash::Ignore
+        && is_canonical(rest.as_bytes(), *rules)
+    {
+        return Ok(Cow::Borrowed(rest));
+    }
     Writer::new(raw.len(), *rules, allow_encoded_slashes).write(raw).map(Cow::Owned)
 }
 

@@ -88,7 +88,10 @@ impl Replay {
         // Time stands still rather than run backwards.
         self.now = self.now.max(Moment::from_nanos(entry.unix_ms.saturating_mul(1_000_000)));
         let policy = Arc::clone(self.binding.policy());
-        let (raw, query) = entry.target.split_once('?').map_or((entry.target, None), |(p, q)| (p, Some(q)));
+        let (raw, query) = match memchr::memchr(b'?', entry.target.as_bytes()) {
+            Some(at) => (entry.target.split_at(at).0, Some(entry.target.split_at(at + 1).1)),
+            None => (entry.target, None),
+        };
         let normal = path::normalise(raw, &policy.paths, true);
         let path = normal.as_deref().unwrap_or(raw);
         let method = Method::from_bytes(entry.method.as_bytes()).ok();

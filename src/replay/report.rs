@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ahash::AHashMap;
+
 use super::{Entry, Judgement};
 use crate::engine::{Case, FindingEvent};
 use crate::facts::Client;
@@ -17,7 +19,7 @@ pub struct Report {
     pub malformed: u64,
     pub first_unix_ms: Option<u64>,
     pub last_unix_ms: u64,
-    clients: HashMap<IpAddr, ClientTally>,
+    clients: AHashMap<IpAddr, ClientTally>,
     /// By detector.
     found: HashMap<Arc<str>, u64>,
     limited: HashSet<(IpAddr, LimitId)>,
