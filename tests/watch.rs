@@ -11,6 +11,8 @@ mod memory;
 #[path = "engine_props/policy.rs"]
 #[expect(dead_code, reason = "the tests of limits use more of it")]
 mod policy;
+#[path = "watch/protocol.rs"]
+mod protocol;
 #[path = "watch/replayed.rs"]
 mod replayed;
 #[path = "watch/restart.rs"]

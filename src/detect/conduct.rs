@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::counters::{Counters, Tally as _};
 use super::health::{self, Health};
+use super::protocol::{Fault, Faults};
 use super::sight::{Kind, MethodClass, Referer, Sight};
 use super::site::{Met, Origin};
 use super::spread::Spread;
@@ -33,6 +34,8 @@ pub struct Conduct {
     /// A hash of the client that it came from first; an account or a session may come from many.
     from: u64,
     spread: Option<Box<Spread>>,
+    /// What did not become a request, from the first on.
+    faults: Option<Box<Faults>>,
     /// What it ever was.
     known_as: Met,
     /// Assets of pages that it had fetched, up to `VIEWS_TO_MEET`.
@@ -85,6 +88,7 @@ impl Conduct {
             health: None,
             from: 0,
             spread: None,
+            faults: None,
             known_as: Met::default(),
             views: 0,
         }
@@ -119,6 +123,20 @@ impl Conduct {
         self.health.is_some()
     }
 
+    /// What did not become a request; `None`: everything did.
+    pub fn faults(&self) -> Option<&Faults> {
+        self.faults.as_deref()
+    }
+
+    /// Counts what did not become a request.
+    pub fn note_fault(&mut self, fault: Fault, now: Moment) {
+        if now.since(self.last) > MEMORY {
+            *self = Conduct { known_as: self.known_as, ..Conduct::new(now) };
+        }
+        self.last = self.last.max(now);
+        self.faults.get_or_insert_default().note(fault, now);
+    }
+
     /// Bytes that it points to, the allocator's share included, roughly.
     pub fn heap_bytes(&self) -> u64 {
         let trail =
@@ -126,7 +144,8 @@ impl Conduct {
         let health = self.health.as_ref().map_or(0, |_| size_of::<Aged<Health>>() as u64 + 16);
         let spread =
             self.spread.as_ref().map_or(0, |spread| size_of::<Spread>() as u64 + spread.heap_bytes() + 16);
-        trail + health + spread
+        let faults = self.faults.as_ref().map_or(0, |_| size_of::<Faults>() as u64 + 16);
+        trail + health + spread + faults
     }
 
     /// Forgets what was counted, but not which pages were fetched: they may still lead on to others.

@@ -14,6 +14,7 @@
 //! | retry | [`retry`] | the same again and again, though it was turned away |
 //! | load | [`load`] | nothing here: `engine::load` measures it |
 //! | interfere | [`interfere`] | most of what fails or drags in the app |
+//! | protocol | [`protocol`] | what never becomes a request: slow heads, failed handshakes, floods of HTTP/2 |
 
 mod conduct;
 mod counters;
@@ -24,6 +25,7 @@ mod health;
 mod interfere;
 mod load;
 mod probe;
+mod protocol;
 mod registry;
 mod retry;
 mod robots;
@@ -40,6 +42,7 @@ mod trail;
 pub use conduct::{Answer, Conduct, Event, MEMORY};
 pub use counters::Counters;
 pub use health::Health;
+pub use protocol::{Fault, Faults};
 pub use registry::{Knob, Spec, spec, specs};
 pub use robots::Robots;
 pub use sight::{Kind, MethodClass, Reader, Referer, Request, Sight};

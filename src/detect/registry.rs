@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Detector, crawl, flood, harvest, interfere, load, probe, retry, stuffing};
+use super::{Detector, crawl, flood, harvest, interfere, load, probe, protocol, retry, stuffing};
 use crate::clause::Behaviour;
 
 /// One threshold of a detector: a key of `[detectors.NAME]`.
@@ -67,6 +67,7 @@ pub const fn specs() -> &'static [Spec] {
         retry::SPEC,
         load::SPEC,
         interfere::SPEC,
+        protocol::SPEC,
     ];
     SPECS
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Answer, Conduct, Detector, Event, Reader, Request, Seen, Sight, Site, Suspicion, spec};
+use super::{Answer, Conduct, Detector, Event, Fault, Reader, Request, Seen, Sight, Site, Suspicion, spec};
 use crate::clause::Behaviour;
 use crate::time::Moment;
 
@@ -68,6 +68,12 @@ impl Scene {
         let conduct = self.conduct.entry(who.to_owned()).or_insert_with(|| Conduct::new(self.now));
         let met = conduct.note(&event);
         self.site.meet(met);
+    }
+
+    /// Something that does not become a request, at this moment.
+    pub(super) fn fails(&mut self, who: &str, fault: Fault) {
+        let conduct = self.conduct.entry(who.to_owned()).or_insert_with(|| Conduct::new(self.now));
+        conduct.note_fault(fault, self.now);
     }
 
     /// These targets one after the other, at this moment.

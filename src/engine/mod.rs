@@ -256,15 +256,24 @@ impl Engine {
         self.switch.get(now)
     }
 
-    /// Notes what happened on a connection without becoming a request. A head that cannot be read is an odd request
-    /// that was answered 400, whoever answered it; nothing looks at the other events yet.
+    /// Notes what happened on a connection without becoming a request, and tells what that shows. A head that cannot be
+    /// read is also an odd request that was answered 400, whoever answered it.
     #[must_use = "what was found is to be told"]
     pub fn event(&self, binding: &Binding, conn: &ConnFacts, event: ProtocolEvent) -> FindingEvents {
-        if event != ProtocolEvent::MalformedHead {
+        let mode = self.mode(binding, conn.at);
+        if mode == Mode::Off || !binding.is_watching() {
             return FindingEvents::new();
         }
-        let ticket = self.watch(binding, Ticket::default(), &Arrival::unreadable(conn, &self.reader));
-        self.observe(binding, ticket, &Outcome::unreadable(conn.at))
+        let watched = Watched::new(binding, &Arrival::unreadable(conn, &self.reader), mode);
+        let mut found = match watch::fault(event) {
+            Some(fault) => self.watch.note_fault(binding, &watched, fault, conn.at),
+            None => FindingEvents::new(),
+        };
+        if event == ProtocolEvent::MalformedHead {
+            let outcome = Outcome::unreadable(conn.at);
+            found.extend(self.watch.note(binding, &watched, &outcome, None));
+        }
+        found
     }
 
     /// Looks for accounts that take an unreasonable share of an upstream, and tells what began and ended since the

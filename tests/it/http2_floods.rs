@@ -9,7 +9,7 @@ use crate::harness::frames::{
     ACK, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, FrameClient, PROTOCOL_ERROR, block, frame, get, kind,
     string,
 };
-use crate::harness::{Authority, Config, Launch, RawOrigin, V13, Weir, echo};
+use crate::harness::{Authority, Config, Launch, RawOrigin, V13, Weir, echo, eventually};
 
 /// The frame that makes a request end before its answer.
 type Second = fn(u32) -> Vec<u8>;
@@ -161,7 +161,7 @@ fn resets_have_an_end() {
         }
         // h2 takes some of these for errors of the whole connection, which is an end as well.
         assert!(client.goaway().is_some_and(|code| code > 0), "{what}");
-        crate::harness::eventually("it is counted", || (counted() > before).then_some(()));
+        eventually("it is counted", || (counted() > before).then_some(()));
     }
     site.weir.await_metric("weir_requests_in_flight", &[], 0);
 }
@@ -204,6 +204,28 @@ fn slow_heads_have_an_end() {
         site.weir.await_metric("weir_timeouts_total", &[("timeout", "head_read")], count);
     }
     origin.expect_no_request();
+}
+
+/// Promise: who floods again and again is found for it, with the number, under the clause on denial of service.
+#[test]
+fn floods_are_evidence() {
+    let origin = RawOrigin::scripted(echo);
+    let site = Site::start(Config::to(&origin).section("[detectors.protocol]\nfloods = 2"));
+    let ping = frame(kind::PING, 0, 0, &[0; 8]);
+    for _ in 0..2 {
+        assert_eq!(site.flood(&[], &ping), Some(ENHANCE_YOUR_CALM));
+    }
+    let finding = eventually("a finding", || {
+        let found = site.weir.admin_get("/api/v1/findings").json();
+        found["findings"].get(0).cloned()
+    });
+    let evidence = &finding["evidence"][0];
+    assert_eq!(
+        (&finding["behaviour"], &finding["rule"], &finding["clause"]["id"]),
+        (&"protocol".into(), &"floods".into(), &"dos".into()),
+        "{finding}"
+    );
+    assert_eq!((&evidence["value"], &evidence["threshold"]), (&2.into(), &2.into()), "{finding}");
 }
 
 /// Promise: a client that is lively, and no more, is left alone: a thousand PINGs and as many priorities between a

@@ -8,9 +8,9 @@ use http::header::{HeaderMap, HeaderName, REFERER, USER_AGENT};
 use smallvec::SmallVec;
 
 use super::panel::{AskedRule, Spared};
-use crate::detect::{Answer, MethodClass, Reader, Request, Sight};
+use crate::detect::{Answer, Fault, MethodClass, Reader, Request, Sight};
 use crate::engine::Binding;
-use crate::facts::{Client, ConnFacts, Facts, Origin, Outcome, Principal, Who};
+use crate::facts::{Client, ConnFacts, Facts, Origin, Outcome, Principal, ProtocolEvent, Who};
 use crate::finding::RequestId;
 use crate::policy::RouteId;
 use crate::policy::conduct::{Addresses, LoginId};
@@ -116,6 +116,18 @@ pub(in crate::engine) fn charged(client: Client, who: &Who) -> Charged {
         charged.push(session);
     }
     charged
+}
+
+/// What detectors count an event as; `None`: it happens to everybody.
+pub(in crate::engine) const fn fault(event: ProtocolEvent) -> Option<Fault> {
+    Some(match event {
+        ProtocolEvent::HeadTimeout | ProtocolEvent::BodyStalled => Fault::Slow,
+        ProtocolEvent::HandshakeFailed | ProtocolEvent::HandshakeTimeout => Fault::Handshake,
+        ProtocolEvent::Http2 => Fault::Flood,
+        ProtocolEvent::MalformedHead | ProtocolEvent::MalformedBody => Fault::Malformed,
+        ProtocolEvent::TooManyConnections => Fault::Connection,
+        ProtocolEvent::TooLarge | ProtocolEvent::Aborted => return None,
+    })
 }
 
 /// What is kept of a request until its answer is known.

@@ -36,7 +36,7 @@ pub use arrival::{Arrival, Text};
 pub use case::{Case, FindingEvent, FindingEvents, FindingFilter, Sanction};
 pub use cases::CLOSED_KEPT_FOR as FINDING_KEPT_FOR;
 
-pub(super) use arrival::{Watched, charged};
+pub(super) use arrival::{Watched, charged, fault};
 pub(super) use panel::Panel;
 pub use saved::Earlier;
 pub(super) use saved::{SavedFinding, Words};
@@ -48,7 +48,7 @@ use ahash::RandomState;
 use parking_lot::Mutex;
 
 use super::Binding;
-use crate::detect::{Event, Site};
+use crate::detect::{Event, Fault, Site};
 use crate::facts::{Facts, Origin, Outcome, Principal};
 use crate::remedy::{Conviction, Mode};
 use crate::time::Moment;
@@ -135,6 +135,29 @@ impl Watch {
             drop(shard);
             if !met.is_nothing() {
                 self.site.lock().meet(met);
+            }
+        }
+        events
+    }
+
+    /// Notes what did not become a request, and tells what that shows anew. The site learns nothing from it.
+    pub(super) fn note_fault(
+        &self,
+        binding: &Binding,
+        watched: &Watched,
+        fault: Fault,
+        at: Moment,
+    ) -> FindingEvents {
+        let answer = watched.answer(binding, &Outcome::unreadable(at), None);
+        let event = Event::unlearned(&watched.sight, watched.host, answer, at);
+        let panel = binding.panel();
+        let noted = Noted { panel, watched, event, signs: None, is_refused: false, shared: &self.shared };
+        let mut events = FindingEvents::new();
+        for principal in &watched.charged {
+            let mut shard = self.shard(*principal).lock();
+            shard.note_fault(*principal, fault, &noted, &mut events);
+            if !events.is_empty() {
+                self.shared.note_due(shard.cases.due());
             }
         }
         events

@@ -9,7 +9,8 @@ use super::case::{Case, FindingEvent, FindingEvents};
 use super::cases::{CASE_BYTES, Cases};
 use super::panel::{Judge, Own, Panel};
 use super::shared::Shared;
-use crate::detect::{Conduct, Event, Met, Seen, Signs, Suspicion};
+use crate::clause::Behaviour;
+use crate::detect::{Conduct, Event, Fault, Met, Seen, Signs, Suspicion};
 use crate::facts::{Principal, Who};
 use crate::finding::Finding;
 use crate::remedy::Mode;
@@ -129,6 +130,27 @@ impl Shard {
             conduct.start_over(event.at);
         }
         met
+    }
+
+    /// Counts what did not become a request for one principal, and judges that alone.
+    pub(super) fn note_fault(
+        &mut self,
+        principal: Principal,
+        fault: Fault,
+        noted: &Noted<'_>,
+        events: &mut FindingEvents,
+    ) {
+        let own = noted.panel.own.iter().find(|own| own.judge.behaviour == Behaviour::Protocol);
+        let (Some(Own { judge, detector, .. }), at) = (own, noted.event.at) else { return };
+        let fresh = || Ok::<_, std::convert::Infallible>(Conduct::new(at));
+        let Ok(Some(mut conduct)) = self.conducts.get_mut_or_insert_with(&principal, fresh) else { return };
+        conduct.note_fault(fault, at);
+        let seen = Seen { conduct: &conduct, lately: conduct.lately(at), site: &self.signs, now: at };
+        let Some(suspicion) = detector.judge(&seen) else { return };
+        let suspect = Suspect { principal, conduct: &conduct, at };
+        if find(&mut self.cases, suspect, judge, suspicion, noted, events) {
+            conduct.start_over(at);
+        }
     }
 
     /// Judges everybody who is known by what the site shows since just now: who came before it did was judged by less.

@@ -37,6 +37,7 @@ use super::maybe_tls::ClientStream;
 use super::message::body_writer::{BodyWriter, WrongLength};
 use super::response_body::{ResponseBody, ResponseBodyError};
 use super::upgrade::{Switched, tunnel};
+use crate::facts::ProtocolEvent;
 use crate::policy::Timeouts;
 use body::Http1Body;
 use response::{Asked, encode_head};
@@ -55,6 +56,14 @@ enum Ended {
     Response(#[from] ResponseBodyError),
     #[error("{0}")]
     Length(#[from] WrongLength),
+}
+
+impl Ended {
+    /// Whether the client took nothing for too long. What the system gives up has an error of its own.
+    fn is_late(&self) -> bool {
+        matches!(self, Ended::Socket(error)
+            if error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none())
+    }
 }
 
 /// What becomes of a connection after a response.
@@ -79,7 +88,12 @@ pub(super) async fn serve(conn: Arc<Conn>, stream: ClientStream, limits: HeadLim
             }
         }
         Ok(After::Request) => {}
-        Err(error) => tracing::debug!(peer = %conn.peer, %error, "connection ended"),
+        Err(error) => {
+            tracing::debug!(peer = %conn.peer, %error, "connection ended");
+            if error.is_late() {
+                conn.tell_engine(ProtocolEvent::BodyStalled);
+            }
+        }
     }
 }
 
