@@ -221,7 +221,7 @@ fn floods_are_evidence() {
     });
     let evidence = &finding["evidence"][0];
     assert_eq!(
-        (&finding["behaviour"], &finding["rule"], &finding["clause"]["id"]),
+        (&finding["behaviour"], &finding["rule"], &finding["clause"]),
         (&"protocol".into(), &"floods".into(), &"dos".into()),
         "{finding}"
     );
