@@ -43,11 +43,13 @@ impl HeadReader {
         headers: &mut HeaderMap,
     ) -> Result<Option<Head>, Malformed> {
         // Some servers send a line break too many after the response before it.
-        while let Some(b'\r' | b'\n') = input.first() {
-            input.advance(1);
-        }
-        if input.is_empty() {
-            return Ok(None);
+        loop {
+            match &input[..] {
+                [b'\n', ..] => input.advance(1),
+                [b'\r', b'\n', ..] => input.advance(2),
+                [] | [b'\r'] => return Ok(None),
+                _ => break,
+            }
         }
         if !input.iter().zip(b"HTTP/1.").all(|(b, expected)| b == expected) {
             return Err(Malformed::StatusLine);
@@ -161,6 +163,8 @@ mod tests {
             "HTTP/1.1 banana",
             "HTTP/1.1 200 O\0K",
             "SSH-2.0-OpenSSH_9.2",
+            // No line break, and not what other readers skip.
+            "\rHTTP/1.1 200 OK",
         ] {
             assert_eq!(fault(format!("{line}\r\n\r\n")), Malformed::StatusLine, "{line:?}");
         }
