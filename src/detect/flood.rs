@@ -18,7 +18,7 @@ const KNOBS: [Knob; 6] = [
         20,
         3,
         1_000_000,
-        "clients within an hour that use one account, session or fingerprint",
+        "clients within an hour that use one account or session",
     ),
 ];
 
