@@ -190,7 +190,7 @@ fn other_versions_and_keys_are_refused() {
     newer[8] = 200;
     fs::write(saved.path(), &newer).expect("written");
     assert!(matches!(saved.next(110).1, Err(Refused::Damaged(Damage::OtherVersion(200)))));
-    newer[8] = 2;
+    newer[8] = 3;
     fs::write(saved.path(), &newer).expect("written");
     assert_eq!(saved.next(110).1.expect("whole"), Some(1));
     fs::remove_file(saved.directory.path().join("state.key")).expect("removed");

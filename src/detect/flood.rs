@@ -13,13 +13,7 @@ const KNOBS: [Knob; 6] = [
     Knob::new("times_usual", 5, 2, 1_000, "as many as usual, from which a torrent is certain"),
     Knob::new("burst", 12, 3, 1_000_000, "pages in 10 s, and hardly an asset"),
     Knob::new("lasting", 60, 5, 1_000_000, "pages and calls in 1 min, and hardly an asset"),
-    Knob::new(
-        "clients",
-        20,
-        3,
-        1_000_000,
-        "clients within an hour that use one account or session",
-    ),
+    Knob::new("clients", 20, 3, 1_000_000, "clients within an hour that use one account or session"),
 ];
 
 pub(super) const SPEC: Spec = Spec {

@@ -9,7 +9,7 @@
 //! | [`wire`] | the socket, and for how long it may be silent or full |
 //! | [`body`] | a request's body, read by whoever forwards it |
 //! | [`response`], [`date`] | the head of a response, written |
-//! | [`tunnel`] | a connection that is no longer HTTP |
+//! | [`mod@tunnel`] | a connection that is no longer HTTP |
 //!
 //! Called by `connection`.
 
