@@ -106,9 +106,14 @@ impl Binding {
         &self.panel
     }
 
-    /// Whether anybody looks at conduct. If not, nothing of a request has to be read for that.
+    /// Whether anybody looks at conduct.
     pub fn is_watching(&self) -> bool {
         self.policy.conduct.is_watching()
+    }
+
+    /// Whether anybody looks at requests.
+    pub fn reads_requests(&self) -> bool {
+        self.policy.conduct.reads_requests()
     }
 
     /// Counts a request as load on its upstream until it ends.

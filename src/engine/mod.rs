@@ -219,7 +219,7 @@ impl Engine {
     /// [`Ticket::default`] for a request that was never to be decided.
     pub fn watch(&self, binding: &Binding, ticket: Ticket, arrival: &Arrival<'_>) -> Ticket {
         let mode = self.mode(binding, arrival.at);
-        if mode == Mode::Off || !binding.is_watching() {
+        if mode == Mode::Off || !binding.reads_requests() {
             return ticket;
         }
         ticket.watched(Watched::new(binding, arrival, mode))

@@ -148,6 +148,12 @@ impl Conduct {
         !self.detectors.is_empty() || !self.rules.is_empty()
     }
 
+    /// Whether anybody looks at requests: abuse of the protocols below shows without them.
+    pub fn reads_requests(&self) -> bool {
+        let looks = |one: &Detector| one.behaviour != Behaviour::Protocol;
+        self.detectors.iter().any(looks) || !self.rules.is_empty()
+    }
+
     pub fn detector(&self, behaviour: Behaviour) -> Option<&Detector> {
         self.detectors.iter().find(|detector| detector.behaviour == behaviour)
     }

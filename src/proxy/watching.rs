@@ -24,9 +24,9 @@ use crate::time::Moment;
 /// How often findings are looked for that are over.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
-/// Lets detectors see a request, admitted or not, once its answer is known. Reads nothing where nobody watches.
+/// Lets detectors see a request, admitted or not, once its answer is known. Reads nothing where nobody looks.
 pub(super) fn see(exchange: &mut Exchange, facts: &Facts<'_>, query: Option<&str>) {
-    if !exchange.live.binding.is_watching() {
+    if !exchange.live.binding.reads_requests() {
         return;
     }
     let shared = Arc::clone(exchange.shared());
@@ -50,7 +50,7 @@ pub(super) fn see(exchange: &mut Exchange, facts: &Facts<'_>, query: Option<&str
 /// Lets detectors see a request that no route leads to, or whose host or path cannot be read: whoever looks for what is
 /// not there looks there too.
 pub(super) fn see_astray(exchange: &mut Exchange, parts: &request::Parts, target: &Uri) {
-    let Some(address) = exchange.client.filter(|_| exchange.live.binding.is_watching()) else { return };
+    let Some(address) = exchange.client.filter(|_| exchange.live.binding.reads_requests()) else { return };
     let who = identify::who(exchange, &parts.headers).unwrap_or_default();
     let shared = Arc::clone(exchange.shared());
     let (engine, policy) = (&shared.engine, Arc::clone(&exchange.live.policy));

@@ -42,6 +42,15 @@ fn slowloris_is_found() {
     assert!(stage.play(page(1, "/")).is_forwarded());
 }
 
+/// Promise: where only that is looked for, no request is read for it.
+#[test]
+fn requests_are_not_read_for_it() {
+    let alone = stage(Mode::Shadow);
+    assert!(alone.binding.is_watching() && !alone.binding.reads_requests());
+    let both = vec![detector(Behaviour::Protocol, Mode::Shadow), detector(Behaviour::Flood, Mode::Shadow)];
+    assert!(Stage::new(watching(both, Vec::new())).binding.reads_requests());
+}
+
 /// Promise: handshakes, floods of HTTP/2, malformed heads and refused connections are found by their own numbers.
 #[test]
 fn every_kind_is_found() {
