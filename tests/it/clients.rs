@@ -107,11 +107,12 @@ fn a_stalled_body_times_out() {
     weir.await_metric("weir_requests_in_flight", &[], 0);
 }
 
-/// A body that moves, however slowly, is not stalled.
+/// Where no least rate is asked for, a body that moves, however slowly, is not stalled.
 #[test]
 fn a_dripping_body_is_not_stalled() {
     let origin = RawOrigin::scripted(echo);
-    let weir = Weir::start(&Config::to(&origin).section("[timeouts]\nbody_progress = \"500ms\""));
+    let timeouts = "[timeouts]\nbody_progress = \"500ms\"\nbody_rate_min = \"none\"";
+    let weir = Weir::start(&Config::to(&origin).section(timeouts));
     let mut client = weir.connect();
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n");
     // A byte at each poll: the body takes twice as long as it may stand still.
@@ -122,6 +123,21 @@ fn a_dripping_body_is_not_stalled() {
         (left == 0).then_some(())
     });
     assert_eq!(client.response().status(), 200);
+}
+
+/// A body that moves far below the least rate ends, though it is never silent for long.
+#[test]
+fn a_trickling_body_times_out() {
+    let origin = RawOrigin::scripted(echo);
+    let timeouts = "[timeouts]\nbody_progress = \"300ms\"\nbody_rate_min = \"1MiB/s\"";
+    let weir = Weir::start(&Config::to(&origin).section(timeouts));
+    let mut client = weir.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
+    crate::harness::eventually("the body is given up", || {
+        client.send("x");
+        (weir.metrics().count("weir_timeouts_total", &[("timeout", "body_progress")]) == 1).then_some(())
+    });
+    assert_eq!(client.response().status(), 408);
 }
 
 /// A client that takes no byte of its answer does not hold the app's connection for ever.

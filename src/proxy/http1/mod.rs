@@ -156,7 +156,7 @@ async fn serve_one(
     let body = follows.has_body.then_some(body);
     let mut sending = Sending { wire, body, writer: follows.writer };
     poll_fn(|cx| sending.poll(cx)).await?;
-    let whole = poll_fn(|cx| Poll::Ready(wire.lock().poll_end(cx))).await;
+    let whole = poll_fn(|cx| Poll::Ready(wire.lock().end_request(cx))).await;
     let unread = arrived != Arrived::Whole || !whole;
     if follows.keeps_alive && !unread { Ok(After::Request) } else { Ok(After::Close { unread }) }
 }

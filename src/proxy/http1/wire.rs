@@ -264,7 +264,7 @@ impl Wire {
 
     /// A response is whole, and its request is over. Whether another request may follow: one that has a body left which
     /// nobody wanted is not followed, unless that is here already.
-    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn end_request(&mut self, cx: &mut Context<'_>) -> bool {
         self.answering = false;
         let mut unwanted = 0;
         while !self.requests.has_ended() {
