@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, request};
 
 /// What is asked, and by whom.
 #[derive(Clone, Debug)]
@@ -19,6 +19,18 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// A request that was read, and whose it is.
+    pub(super) fn of(parts: request::Parts, body: Bytes, from: IpAddr) -> Self {
+        Asked {
+            method: parts.method,
+            path: parts.uri.path().to_owned(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            headers: parts.headers,
+            body,
+            from,
+        }
+    }
+
     /// The values of a parameter of the query, decoded as forms are (WHATWG URL standard, §5.1).
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = String> + 'a {
         let pairs = self.query.split('&').filter(|pair| !pair.is_empty());

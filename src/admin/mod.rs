@@ -26,9 +26,15 @@ pub use self::findings::{FindingsReport, Followers};
 pub use self::mode::{ModeReport, ModeRequest, ModeSwitch};
 pub use self::reload::{Reload, ReloadReport};
 pub use self::server::serve;
-use http::HeaderMap;
+
+use std::convert::Infallible;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body::Body;
 
 use crate::clock::Clock;
 use crate::engine::recent::RecentRefusals;
@@ -36,6 +42,7 @@ use crate::engine::{Binding, Engine};
 use crate::facts::Who;
 use crate::findings::Book;
 use crate::metrics::Metrics;
+use asked::Asked;
 
 /// Everyone behind a request with such headers; `None` where they hold too many credentials.
 pub type Identify = dyn Fn(&HeaderMap) -> Option<Who> + Send + Sync;
@@ -55,6 +62,17 @@ pub struct Admin {
     /// `None` where there is no configuration file.
     pub reload: Option<Reload>,
     pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
+}
+
+/// Answers one request as the listener would. For tests and fuzzing: no socket is asked for.
+#[doc(hidden)]
+pub fn answer_one(
+    admin: &Arc<Admin>,
+    request: Request<Bytes>,
+    from: IpAddr,
+) -> Response<impl Body<Data = Bytes, Error = Infallible> + use<>> {
+    let (parts, body) = request.into_parts();
+    endpoints::route(admin, &Asked::of(parts, body, from))
 }
 
 /// Whether weir should be sent traffic.

@@ -120,14 +120,7 @@ async fn read(request: Request<Incoming>, from: IpAddr) -> Option<Asked> {
     } else {
         Bytes::new()
     };
-    Some(Asked {
-        method: parts.method,
-        path: parts.uri.path().to_owned(),
-        query: parts.uri.query().unwrap_or_default().to_owned(),
-        headers: parts.headers,
-        body,
-        from,
-    })
+    Some(Asked::of(parts, body, from))
 }
 
 #[cfg(test)]

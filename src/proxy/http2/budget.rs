@@ -24,7 +24,7 @@ const PIECE_BYTES_MIN: u32 = 64;
 
 /// One client's budget.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Budget {
+pub struct Budget {
     left: u32,
     /// When, and after how many requests, it was filled up last.
     filled: Progress,
@@ -32,20 +32,20 @@ pub(super) struct Budget {
 
 /// What fills it up.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Progress {
-    pub(super) now: Moment,
+pub struct Progress {
+    pub now: Moment,
     /// Of the connection, that what the client sent became.
-    pub(super) requests: u64,
+    pub requests: u64,
 }
 
 impl Budget {
-    pub(super) const fn new(now: Moment) -> Self {
+    pub const fn new(now: Moment) -> Self {
         Budget { left: FULL, filled: Progress { now, requests: 0 } }
     }
 
     /// A frame from the client. Whether the budget bears it. Progress is asked for only when it matters.
     #[must_use]
-    pub(super) fn receive(&mut self, frame: FrameHead, progress: impl FnOnce() -> Progress) -> bool {
+    pub fn receive(&mut self, frame: FrameHead, progress: impl FnOnce() -> Progress) -> bool {
         let cost = match frame.kind {
             kind::DATA if frame.length >= PIECE_BYTES_MIN => {
                 self.give(PIECE);
@@ -64,7 +64,7 @@ impl Budget {
     }
 
     /// A frame to the client.
-    pub(super) fn send(&mut self, frame: FrameHead) {
+    pub fn send(&mut self, frame: FrameHead) {
         if frame.kind == kind::DATA && frame.length >= PIECE_BYTES_MIN {
             self.give(PIECE);
         }

@@ -17,17 +17,17 @@ const HEAD_BYTES: usize = 9;
 
 /// The head of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FrameHead {
+pub struct FrameHead {
     /// Of the payload.
-    pub(super) length: u32,
-    pub(super) kind: u8,
-    pub(super) flags: u8,
-    pub(super) stream: u32,
+    pub length: u32,
+    pub kind: u8,
+    pub flags: u8,
+    pub stream: u32,
 }
 
 /// Where one direction of a connection is: between which frames, or within which.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scanner {
+pub struct Scanner {
     head: [u8; HEAD_BYTES],
     /// Octets of `head` that have come.
     known: usize,
@@ -37,26 +37,26 @@ pub(super) struct Scanner {
 
 impl Scanner {
     /// From a client, who begins with the preface.
-    pub(super) const fn of_client() -> Self {
+    pub const fn of_client() -> Self {
         Scanner { head: [0; HEAD_BYTES], known: 0, skip: PREFACE_BYTES }
     }
 
-    pub(super) const fn of_server() -> Self {
+    pub const fn of_server() -> Self {
         Scanner { head: [0; HEAD_BYTES], known: 0, skip: 0 }
     }
 
     /// Whether the last frame has come whole.
-    pub(super) const fn is_between_frames(&self) -> bool {
+    pub const fn is_between_frames(&self) -> bool {
         self.known == 0 && self.skip == 0
     }
 
     /// Whether the payload of the last frame, or the preface, is not complete.
-    pub(super) const fn is_within_payload(&self) -> bool {
+    pub const fn is_within_payload(&self) -> bool {
         self.skip > 0
     }
 
     /// Goes on by `bytes`, and calls `each` for every head that is complete with them.
-    pub(super) fn scan(&mut self, mut bytes: &[u8], mut each: impl FnMut(FrameHead)) {
+    pub fn scan(&mut self, mut bytes: &[u8], mut each: impl FnMut(FrameHead)) {
         loop {
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;

@@ -5,8 +5,10 @@
 //! that bring nothing forward: h2 takes SETTINGS, PING and the like without end. [`streams`] knows what each request waits for, so that a client
 //! that takes nothing, or has nothing to do, is let go: h2 itself waits for ever.
 
-mod budget;
-mod frames;
+#[doc(hidden)]
+pub mod budget;
+#[doc(hidden)]
+pub mod frames;
 mod head;
 pub mod streams;
 mod watched;
