@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::place::At;
 use super::reader::{Item, Table, TableKind};
 use super::units;
-use crate::policy::{ProxyProtocol, ServerAddress};
+use crate::policy::{ProxyProtocol, ServerAddress, UpstreamProtocol};
 
 pub const UPSTREAM: TableKind = TableKind {
     title: "[upstreams.NAME]",
@@ -21,6 +21,7 @@ pub const UPSTREAM: TableKind = TableKind {
         "retry",
         "send_proxy_protocol",
         "tls",
+        "protocol",
         "idle_connections",
         "idle_timeout",
     ],
@@ -62,6 +63,7 @@ pub struct Upstream {
     pub send_proxy_protocol: Option<ProxyProtocol>,
     /// By TLS to all servers, or to none; without a word, to those whose address says `https`.
     pub tls: Option<At<Option<Tls>>>,
+    pub protocol: Option<UpstreamProtocol>,
     pub idle_connections: Option<u32>,
     pub idle_timeout: Option<Duration>,
 }
@@ -163,6 +165,10 @@ fn upstream(name: At<String>, item: Item<'_>) -> Option<Upstream> {
             item.word(&[("v1", ProxyProtocol::V1), ("v2", ProxyProtocol::V2)])
         }),
         tls: table.read("tls", tls),
+        protocol: table.read("protocol", |item| {
+            let words = [UpstreamProtocol::Http1, UpstreamProtocol::Http2].map(|p| (p.name(), p));
+            item.word(&words)
+        }),
         idle_connections: table.read("idle_connections", |i| i.whole(0..=CONNECTIONS_MAX)),
         idle_timeout: table.read("idle_timeout", super::http::timeout),
     })

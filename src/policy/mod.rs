@@ -280,6 +280,33 @@ pub struct Server {
     pub proxy_protocol: Option<ProxyProtocol>,
     /// `None`: what is said to it is said in clear.
     pub tls: Option<Arc<UpstreamTls>>,
+    pub protocol: UpstreamProtocol,
+}
+
+/// What weir speaks to a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UpstreamProtocol {
+    #[default]
+    Http1,
+    /// Agreed upon by TLS, or with prior knowledge where there is none (RFC 9113 §3.2, §3.3).
+    Http2,
+}
+
+impl UpstreamProtocol {
+    /// As TLS calls it (RFC 7301 §6), and the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            UpstreamProtocol::Http1 => "http/1.1",
+            UpstreamProtocol::Http2 => "h2",
+        }
+    }
+}
+
+impl Upstream {
+    /// The same to all its servers.
+    pub fn protocol(&self) -> UpstreamProtocol {
+        self.servers.first().map(|server| server.protocol).unwrap_or_default()
+    }
 }
 
 impl Server {

@@ -16,8 +16,8 @@ use super::interim;
 use super::proxy_protocol::Announced;
 use super::request_body::{Progress, RequestBody, Upload};
 use super::upstream::connect::ConnectError;
+use super::upstream::fault::AnswerError;
 use super::upstream::gate::GateError;
-use super::upstream::http1::fault::Http1Error;
 use super::upstream::server::Server;
 use super::upstream::{Lease, LeaseError, Upstream};
 use crate::clock::Clock;
@@ -35,7 +35,7 @@ pub enum ForwardError {
     #[error("{0}")]
     Connect(ConnectError),
     #[error("the server broke off before it answered: {0}")]
-    Broken(Http1Error),
+    Broken(AnswerError),
     #[error("the server sent no response within {0:?}")]
     NoResponse(Duration),
     #[error("the request took longer than its total time")]
@@ -168,7 +168,7 @@ impl Attempt<'_> {
         self.exchange.wait_begins(waiting_since);
         let fresh = before.is_some_and(|f| f.stale);
         let announced = lease.server.rule().proxy_protocol.map(|_| announced(self.exchange));
-        let reused = !fresh && lease.reuse(announced, waiting_since).is_some();
+        let reused = !fresh && lease.reuse(announced, waiting_since);
         let counters = self.exchange.live.metrics.upstream(self.id);
         if reused {
             counters.connection_reused();
@@ -200,21 +200,22 @@ impl Attempt<'_> {
         waiting_since: Moment,
     ) -> Result<Answer, Failure> {
         let clock = self.exchange.clock();
-        let Some(connection) = lease.connection() else {
+        let Some(carrier) = lease.carrier() else {
             // `run` found or made one.
             return Err(Failure::last(ForwardError::NoHealthyServer));
         };
-        let again = (reused || self.upstream.servers.len() > 1) && request.is_repeatable();
+        let elsewhere = self.upstream.servers.len() > 1;
+        let again = (reused || elsewhere) && request.is_repeatable();
         interim::await_continue(self.exchange);
         let body = std::mem::replace(&mut request.body, RequestBody::Empty);
-        connection.http1.begin(request.head, request.added, body);
+        carrier.begin(request.head, request.added, body);
         let since = if reused { waiting_since } else { clock.now() };
         let exchange = &*self.exchange;
         let mut patience = Patience::new(self.steps, exchange, clock, since);
         // Large, and so put where it is needed at once.
         let mut result = None;
         let ran_out = poll_fn(|cx| {
-            while let Poll::Ready(head) = connection.http1.poll_head(cx) {
+            while let Poll::Ready(head) = carrier.poll_head(cx) {
                 match head {
                     Ok(head) if interim::is_interim(head.status) => interim::pass_on(head, exchange),
                     head => {
@@ -234,17 +235,24 @@ impl Attempt<'_> {
                 self.exchange.wait_ended(now);
                 self.exchange.answered(head.status, since, now);
                 // It will not be sent again.
-                connection.http1.lend(std::mem::take(&mut request.head.headers));
+                carrier.lend(std::mem::take(&mut request.head.headers));
                 Ok((head, lease))
             }
             Some(Err(error)) => {
+                let (not_taken, of_connection) = (error.is_not_taken(), error.is_of_connection());
+                let mut harmless = again;
+                if not_taken && let Some(body) = carrier.take_back() {
+                    request.body = body;
+                    harmless = true;
+                }
                 let error = fault_of(error, self.exchange.upload.as_deref());
                 let broken = matches!(error, ForwardError::Broken(_));
-                if broken && !reused {
+                let stale = broken && (reused && of_connection || not_taken && !elsewhere);
+                if broken && !stale && !not_taken {
                     self.exchange.blame(&lease.server);
                 }
                 let server = Some(Arc::clone(&lease.server));
-                Err(Failure { error, server, stale: reused && broken, harmless: broken && again })
+                Err(Failure { error, server, stale, harmless: broken && harmless })
             }
             // Nothing came and nothing ran out: not a thing that happens.
             None => Err(Failure::last(ForwardError::NoResponse(self.steps.first_byte))),
@@ -258,11 +266,12 @@ impl Attempt<'_> {
             ForwardError::BodyBroken => Timeout::BodyProgress,
             _ => Timeout::FirstByte,
         });
-        if matches!(error, ForwardError::NoResponse(_)) {
+        let silent = matches!(error, ForwardError::NoResponse(_));
+        if silent {
             // The total may have gone by on the client's time; only a missing answer is the server's.
             self.exchange.blame(&lease.server);
         }
-        lease.discard();
+        lease.discard(silent);
         // Not again: a second server would be given the same slow work while the first still does it.
         Failure::last(error)
     }
@@ -298,7 +307,7 @@ fn turned_away(exchange: &Exchange, id: UpstreamId, error: GateError) -> Forward
     ForwardError::Queue(error)
 }
 
-fn fault_of(error: Http1Error, upload: Option<&Upload>) -> ForwardError {
+fn fault_of(error: AnswerError, upload: Option<&Upload>) -> ForwardError {
     match upload.map(Upload::progress) {
         Some(Progress::TooLarge) => ForwardError::BodyTooLarge,
         Some(Progress::ClientFailed) => ForwardError::BodyBroken,

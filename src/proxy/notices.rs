@@ -11,7 +11,7 @@ use super::forward::ForwardError;
 use super::head::Fault;
 use super::respond::Notice;
 use super::upstream::connect::ConnectError;
-use super::upstream::http1::fault::Http1Error;
+use super::upstream::http2::NotHttp2;
 use crate::clause::Clause;
 use crate::identity::CREDENTIALS_MAX;
 use crate::policy::path::PathFault;
@@ -114,7 +114,7 @@ pub fn forward_failed(error: &ForwardError, body: BodyEnd, retry: impl FnOnce() 
         )
         .retry_after(Some(retry())),
         ForwardError::Connect(error) => connect_failed(error, retry),
-        ForwardError::Broken(Http1Error::Malformed(_)) => Notice::new(
+        ForwardError::Broken(error) if error.is_malformed() => Notice::new(
             StatusCode::BAD_GATEWAY,
             "http_protocol_error",
             "The site answered something that is not HTTP.",
@@ -159,6 +159,18 @@ fn tls_failed(error: &io::Error) -> Notice {
     Notice::new(StatusCode::BAD_GATEWAY, kind, detail)
 }
 
+fn not_http2(error: &NotHttp2) -> Notice {
+    let detail = match error {
+        NotHttp2::Http1 => "The site's server speaks HTTP/1.1, where HTTP/2 is configured.",
+        NotHttp2::Other => "The site's server does not speak HTTP/2, which is configured.",
+        NotHttp2::Full => "The site's server takes no requests by HTTP/2.",
+        NotHttp2::Closed | NotHttp2::Broken(_) => {
+            "The site's server ended the connection before HTTP/2 began."
+        }
+    };
+    Notice::new(StatusCode::BAD_GATEWAY, "http_protocol_error", detail)
+}
+
 fn connect_failed(error: &ConnectError, retry: impl FnOnce() -> Duration) -> Notice {
     match error {
         ConnectError::Resolve(_) => {
@@ -176,6 +188,7 @@ fn connect_failed(error: &ConnectError, retry: impl FnOnce() -> Duration) -> Not
             "The site's server could not be reached in time.",
         ),
         ConnectError::Tls(error) => tls_failed(error),
+        ConnectError::Protocol(error) => not_http2(error),
         ConnectError::Refused(_) => Notice::new(
             StatusCode::BAD_GATEWAY,
             "connection_refused",

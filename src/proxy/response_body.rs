@@ -13,7 +13,7 @@ use super::identify;
 use super::message::own_fields::OwnFields;
 use super::upgrade::Switched;
 use super::upstream::Lease;
-use super::upstream::http1::fault::Http1Error;
+use super::upstream::fault::AnswerError;
 use crate::metrics::Timeout;
 use crate::time::Moment;
 
@@ -32,7 +32,7 @@ pub enum ResponseBody {
 #[derive(Debug, thiserror::Error)]
 pub enum ResponseBodyError {
     #[error("the upstream's response broke off: {0}")]
-    Upstream(Http1Error),
+    Upstream(AnswerError),
     #[error("the upstream sent nothing for {0:?}")]
     Stalled(Duration),
     #[error("the request took longer than its total time")]
@@ -145,9 +145,9 @@ impl AppBody {
         }
     }
 
-    fn poll_app(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Http1Error>>> {
-        match self.lease.connection() {
-            Some(connection) => connection.http1.poll_body(cx),
+    fn poll_app(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        match self.lease.carrier() {
+            Some(carrier) => carrier.poll_body(cx),
             None => Poll::Ready(None),
         }
     }

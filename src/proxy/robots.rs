@@ -12,8 +12,8 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::time::{sleep_until, timeout};
 
 use super::maybe_tls::ServerStream;
@@ -22,6 +22,7 @@ use super::upstream::connect::{ConnectError, open};
 use super::{Live, Shared};
 use crate::clause::Behaviour;
 use crate::detect::Robots;
+use crate::policy::{Server, UpstreamProtocol};
 use crate::time::Moment;
 
 /// Bytes of a file that are read (RFC 9309 §2.5 asks for 500 KiB at least).
@@ -213,24 +214,34 @@ async fn fetch(file: &File) -> Result<Fetched, Failure> {
 
 async fn get(file: &File, target: &str) -> Result<(StatusCode, HeaderMap, Incoming), Failure> {
     let (stream, server) = connect(&file.upstream).await?;
-    let (mut sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::get(target)
-        .header(header::HOST, file.host.as_deref().unwrap_or(server))
-        .header(header::USER_AGENT, "weir-robots")
-        .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())?;
-    // It ends with the response, or when that is given up and dropped.
-    tokio::spawn(driver);
-    let (parts, body) = sender.send_request(request).await?.into_parts();
+    let (stream, host) = (TokioIo::new(stream), file.host.as_deref().unwrap_or(server.host()));
+    let request = Request::get(target).header(header::USER_AGENT, "weir-robots");
+    // Each connection ends with the response, or when that is given up and dropped.
+    let response = match server.protocol {
+        UpstreamProtocol::Http1 => {
+            let (mut sender, driver) = http1::handshake(stream).await?;
+            tokio::spawn(driver);
+            let request = request.header(header::HOST, host).header(header::CONNECTION, "close");
+            sender.send_request(request.body(Empty::<Bytes>::new())?).await?
+        }
+        UpstreamProtocol::Http2 => {
+            let (mut sender, driver) = http2::handshake(TokioExecutor::new(), stream).await?;
+            tokio::spawn(driver);
+            let scheme = if server.tls.is_some() { "https" } else { "http" };
+            let uri = Uri::builder().scheme(scheme).authority(host).path_and_query(target).build()?;
+            sender.send_request(request.uri(uri).body(Empty::<Bytes>::new())?).await?
+        }
+    };
+    let (parts, body) = response.into_parts();
     Ok((parts.status, parts.headers, body))
 }
 
-/// A connection to the first server that takes one, and that server's name.
-async fn connect(upstream: &Upstream) -> Result<(ServerStream, &str), Failure> {
+/// A connection to the first server that takes one, and that server.
+async fn connect(upstream: &Upstream) -> Result<(ServerStream, &Server), Failure> {
     let mut refused = ConnectError::Refused(std::io::ErrorKind::NotFound.into());
     for server in &upstream.servers {
         match open(server, None).await {
-            Ok(stream) => return Ok((stream, server.rule().host())),
+            Ok(stream) => return Ok((stream, server.rule())),
             Err(error) => refused = error,
         }
     }

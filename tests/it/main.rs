@@ -26,6 +26,8 @@ mod forwarding;
 mod harness;
 mod http2;
 mod http2_floods;
+mod http2_servers;
+mod http2_servers_bad;
 mod interim;
 mod limits;
 mod load;

@@ -44,6 +44,7 @@ fn one(upstream: &written::Upstream, named: &NamedFiles, problems: &Problems) ->
                 connections_max: positive(server.max_connections.or(upstream.max_connections), CONNECTIONS),
                 proxy_protocol: upstream.send_proxy_protocol,
                 tls: tls.clone().filter(|_| all || server.secure),
+                protocol: upstream.protocol.unwrap_or_default(),
             })
             .collect(),
         capacity: super::shares::capacity(upstream.capacity.as_ref(), problems),

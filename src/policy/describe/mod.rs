@@ -178,6 +178,7 @@ fn upstream(upstream: &Upstream) -> Value {
                 "address": server.name,
                 "connections_max": server.connections_max,
                 "proxy_protocol": server.proxy_protocol.map(ProxyProtocol::name),
+                "protocol": server.protocol.name(),
                 "tls": server.tls.as_ref().map(|tls| json!({
                     "verified_by": tls.verify.name(),
                     "server_name": server.tls_name(),

@@ -75,7 +75,7 @@ fn announced(headers: &HeaderMap) -> Vec<HeaderName> {
 }
 
 /// RFC 9110 §6.5.1: not what frames, routes, authenticates or describes the content.
-fn may_trail(name: &HeaderName) -> bool {
+pub fn may_trail(name: &HeaderName) -> bool {
     !matches!(
         *name,
         header::AUTHORIZATION

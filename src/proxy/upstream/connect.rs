@@ -10,8 +10,11 @@ use socket2::SockRef;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
+use tokio_rustls::rustls::{self, AlertDescription};
 
-use super::connection::Connection;
+use super::connection::{Connection, Counted};
+use super::http2::session::{Seat, Session, Sessions};
+use super::http2::{self, NotHttp2};
 use super::server::Server;
 use crate::metrics::UpstreamMetrics;
 use crate::policy::{self, ServerAddress};
@@ -31,6 +34,9 @@ pub enum ConnectError {
     /// It was reached, and is not the one that it should be, or speaks no TLS that weir does.
     #[error("TLS: {0}")]
     Tls(io::Error),
+    /// It was reached, and speaks another protocol than it should.
+    #[error("{0}")]
+    Protocol(NotHttp2),
     /// Not the server's doing: out of file descriptors, ports or memory.
     #[error("weir cannot open another connection: {0}")]
     Local(io::Error),
@@ -45,6 +51,16 @@ impl ConnectError {
             Some(errno) if ours.contains(&errno) => ConnectError::Local(error),
             _ => ConnectError::Refused(error),
         }
+    }
+
+    fn of_tls(error: io::Error, server: &Server) -> Self {
+        let why = error.get_ref().and_then(|why| why.downcast_ref());
+        let speaks_another =
+            why == Some(&rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol));
+        if speaks_another && server.sessions.is_some() {
+            return ConnectError::Protocol(NotHttp2::Http1);
+        }
+        ConnectError::Tls(error)
     }
 
     /// Whether it says anything about the server.
@@ -66,6 +82,35 @@ pub async fn connect(
     Ok(Connection::new(stream, whose, server.count_open(), Arc::clone(counters)))
 }
 
+/// A place on a connection of HTTP/2: on one that somebody else opened in the meantime, or on one of its own.
+pub(super) async fn join(
+    server: &Arc<Server>,
+    sessions: &Sessions,
+    worker: usize,
+    announced: Option<Announced>,
+    within: Duration,
+    counters: &Arc<UpstreamMetrics>,
+) -> Result<Seat, ConnectError> {
+    let whose = announced.map(|announced| announced.source);
+    let joined = async {
+        // Nobody else can use one client's connection, and so nobody else waits for it.
+        let _turn = if whose.is_none() { sessions.turn_to_open(worker).await } else { None };
+        if let Some(seat) = sessions.enter(worker, whose) {
+            counters.connection_reused();
+            return Ok(seat);
+        }
+        let stream = open(server, announced).await?;
+        let connection = http2::greet(stream).await.map_err(ConnectError::Protocol)?;
+        let counted = Counted::new(server.count_open(), Arc::clone(counters));
+        let session = Session::start(connection, whose, server.tls().is_some(), counted);
+        let seat = session.enter();
+        sessions.add(worker, session);
+        // A server that takes no request at all (RFC 9113 §5.1.2) might as well not be there.
+        seat.ok_or(ConnectError::Protocol(NotHttp2::Full))
+    };
+    timeout(within, joined).await.map_err(|_| ConnectError::TimedOut(within))?
+}
+
 /// A connection without HTTP; a PROXY header is sent where the server wants one, for weir itself where nobody is
 /// `announced`, and then hands are shaken where it speaks TLS.
 pub(in crate::proxy) async fn open(
@@ -75,7 +120,11 @@ pub(in crate::proxy) async fn open(
     let socket = Socket::new(reach(server.rule(), announced).await?, Peer::Server);
     Ok(match server.tls() {
         None => ServerStream::Plain(socket),
-        Some(tls) => ServerStream::Tls(Box::new(tls.shake_hands(socket).await.map_err(ConnectError::Tls)?)),
+        Some(tls) => {
+            let session =
+                tls.shake_hands(socket).await.map_err(|error| ConnectError::of_tls(error, server))?;
+            ServerStream::Tls(Box::new(session))
+        }
     })
 }
 

@@ -28,7 +28,7 @@ pub struct Connection {
 
 /// The connection as the books know it, until it ends.
 #[derive(Debug)]
-struct Counted {
+pub(super) struct Counted {
     counters: Arc<UpstreamMetrics>,
     _open: OpenGuard,
 }
@@ -40,8 +40,7 @@ impl Connection {
         open: OpenGuard,
         counters: Arc<UpstreamMetrics>,
     ) -> Self {
-        counters.connection_opened();
-        Connection { http1: Box::new(Http1::new(stream)), whose, counted: Counted { counters, _open: open } }
+        Connection { http1: Box::new(Http1::new(stream)), whose, counted: Counted::new(open, counters) }
     }
 
     /// The client that the server takes this for, where it was told of one.
@@ -58,6 +57,13 @@ impl Connection {
     pub fn into_tunnel(self) -> Tunnel {
         let (stream, early) = self.http1.into_parts();
         Tunnel { stream, early, _counted: self.counted }
+    }
+}
+
+impl Counted {
+    pub(super) fn new(open: OpenGuard, counters: Arc<UpstreamMetrics>) -> Self {
+        counters.connection_opened();
+        Counted { counters, _open: open }
     }
 }
 

@@ -5,16 +5,20 @@
 
 pub mod balance;
 pub mod budget;
+pub mod carrier;
 pub mod check;
 pub mod connect;
 pub mod connection;
+pub mod fault;
 pub mod gate;
 pub mod health;
 pub mod http1;
+pub mod http2;
 pub mod pool;
 pub mod secure;
 pub mod server;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,9 +32,11 @@ use crate::time::Moment;
 use super::proxy_protocol::Announced;
 use super::tls::TlsError;
 use budget::Budget;
+use carrier::Carrier;
 use connect::ConnectError;
 use connection::{Connection, Tunnel};
 use gate::{Gate, GateError};
+use http2::call::Call;
 use secure::Connector;
 use server::Server;
 
@@ -143,13 +149,16 @@ impl Upstream {
         let server = Arc::clone(balance::pick(&self.servers, tried, now).ok_or(LeaseError::NoHealthyServer)?);
         server.gate.enter(priority).await?;
         server.begin_request();
-        Ok(Lease { server, connection: None, worker })
+        Ok(Lease { server, carrier: None, worker })
     }
 
     /// Closes connections of this worker that have been idle for too long.
     pub fn sweep(&self, worker: usize, now: Moment) {
         for server in &self.servers {
             server.idle.sweep(worker, now);
+            if let Some(sessions) = &server.sessions {
+                sessions.sweep(worker, now);
+            }
         }
     }
 }
@@ -175,33 +184,49 @@ impl Drop for Place {
     }
 }
 
-/// A place at one server and the connection used there; both are given back on drop.
+/// A place at one server and what carries the request there; both are given back on drop.
 #[derive(Debug)]
 pub struct Lease {
     pub server: Arc<Server>,
-    connection: Option<Connection>,
+    carrier: Option<Carrier>,
     worker: usize,
 }
 
 impl Lease {
-    /// The connection to send on; none before [`Lease::reuse`] or [`Lease::connect`] found one.
-    pub fn connection(&mut self) -> Option<&mut Connection> {
-        self.connection.as_mut()
+    /// What to send on; none before [`Lease::reuse`] or [`Lease::connect`] found it.
+    pub fn carrier(&mut self) -> Option<&mut Carrier> {
+        self.carrier.as_mut()
     }
 
     /// Whether all of the response has come.
     pub fn has_ended(&self) -> bool {
-        self.connection.as_ref().is_none_or(|connection| connection.http1.has_ended())
+        self.carrier.as_ref().is_none_or(Carrier::has_ended)
     }
 
     /// How much of the response's body is still to come.
     pub fn size_hint(&self) -> SizeHint {
-        self.connection.as_ref().map_or(SizeHint::with_exact(0), |connection| connection.http1.size_hint())
+        self.carrier.as_ref().map_or(SizeHint::with_exact(0), Carrier::size_hint)
     }
 
-    /// An idle connection if there is one: `announced`'s own, where the server is told whose it is.
-    pub fn reuse(&mut self, announced: Option<Announced>, now: Moment) -> Option<&mut Connection> {
-        let (idle, whose) = (&self.server.idle, announced.map(|announced| announced.source));
+    /// Takes an idle connection, or a place on one, if there is any: `announced`'s own, where the server is told whose
+    /// it is. Whether there was.
+    pub fn reuse(&mut self, announced: Option<Announced>, now: Moment) -> bool {
+        let whose = announced.map(|announced| announced.source);
+        self.carrier = match &self.server.sessions {
+            None => self.idle_connection(whose, now).map(Carrier::Http1),
+            Some(sessions) => {
+                let mut seat = sessions.enter(self.worker, whose);
+                if seat.is_none() && self.server.is_fully_connected() {
+                    seat = sessions.enter_others(self.worker, whose);
+                }
+                seat.map(|seat| Carrier::Http2(Box::new(Call::new(seat))))
+            }
+        };
+        self.carrier.is_some()
+    }
+
+    fn idle_connection(&self, whose: Option<SocketAddr>, now: Moment) -> Option<Connection> {
+        let idle = &self.server.idle;
         let mut found = idle.take(self.worker, whose, now);
         if found.is_none() && self.server.is_fully_connected() {
             found = idle.take_from_others(self.worker, whose, now);
@@ -209,37 +234,51 @@ impl Lease {
                 idle.close_oldest(self.worker);
             }
         }
-        self.connection = found;
-        self.connection.as_mut()
+        found
     }
 
+    /// Opens a connection. In HTTP/2 one that another request opens meanwhile may serve as well.
     pub async fn connect(
         &mut self,
         announced: Option<Announced>,
         within: Duration,
         counters: &Arc<UpstreamMetrics>,
-    ) -> Result<&mut Connection, ConnectError> {
-        let fresh = connect::connect(&self.server, announced, within, counters).await?;
-        Ok(self.connection.insert(fresh))
+    ) -> Result<(), ConnectError> {
+        let server = &self.server;
+        self.carrier = Some(match &server.sessions {
+            None => Carrier::Http1(connect::connect(server, announced, within, counters).await?),
+            Some(sessions) => {
+                let seat = connect::join(server, sessions, self.worker, announced, within, counters).await?;
+                Carrier::Http2(Box::new(Call::new(seat)))
+            }
+        });
+        Ok(())
     }
 
     /// Gives the connection back for the next request; for when the response has ended.
     pub fn recycle(&mut self, now: Moment) {
-        if let Some(mut connection) = self.connection.take()
+        if let Some(Carrier::Http1(mut connection)) = self.carrier.take()
             && connection.http1.rest()
         {
             self.server.idle.give(self.worker, connection, now);
         }
     }
 
-    /// Lets go of a connection that is not to be used again.
-    pub fn discard(&mut self) {
-        self.connection = None;
+    /// Lets go of what is not to be used again. `silent`: no answer came in time, and so none may come to others.
+    pub fn discard(&mut self, silent: bool) {
+        if let Some(Carrier::Http2(call)) = self.carrier.take()
+            && silent
+        {
+            call.suspect();
+        }
     }
 
     /// The connection, which is no longer HTTP.
     pub fn take_tunnel(&mut self) -> Option<Tunnel> {
-        self.connection.take().map(Connection::into_tunnel)
+        match self.carrier.take()? {
+            Carrier::Http1(connection) => Some(connection.into_tunnel()),
+            Carrier::Http2(_) => None,
+        }
     }
 }
 

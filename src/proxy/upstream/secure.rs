@@ -70,7 +70,7 @@ pub fn config(upstream: &policy::Upstream) -> Result<Option<Arc<ClientConfig>>, 
             shown.map_err(|why| TlsError::of_certificate(own, why))?
         }
     };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![upstream.protocol().name().as_bytes().to_vec()];
     Ok(Some(Arc::new(config)))
 }
 

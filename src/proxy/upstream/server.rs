@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::gate::Gate;
 use super::health::Health;
+use super::http2::session::Sessions;
 use super::pool::IdleConnections;
 use super::secure::Connector;
-use crate::policy;
+use crate::policy::{self, UpstreamProtocol};
 
 #[derive(Debug)]
 pub struct Server {
@@ -20,8 +21,10 @@ pub struct Server {
     pub health: Health,
     pub gate: Arc<Gate>,
     pub idle: IdleConnections,
+    /// `None`: it is spoken to in HTTP/1.1.
+    pub sessions: Option<Sessions>,
     in_flight: AtomicU32,
-    open: AtomicU32,
+    open: Arc<AtomicU32>,
 }
 
 impl Server {
@@ -41,8 +44,10 @@ impl Server {
             health: Health::default(),
             gate: Gate::of_server(rule.connections_max, upstream.queue, before.map(|before| &before.gate)),
             idle: IdleConnections::new(workers, upstream.idle_connections_max, upstream.idle_timeout),
+            sessions: (rule.protocol == UpstreamProtocol::Http2)
+                .then(|| Sessions::new(workers, upstream.idle_connections_max, upstream.idle_timeout)),
             in_flight: AtomicU32::new(0),
-            open: AtomicU32::new(0),
+            open: Arc::default(),
         }
     }
 
@@ -91,18 +96,18 @@ impl Server {
     }
 
     /// Counts a connection as open until the guard is dropped.
-    pub(super) fn count_open(self: &Arc<Self>) -> OpenGuard {
+    pub(super) fn count_open(&self) -> OpenGuard {
         self.open.fetch_add(1, Ordering::Relaxed);
-        OpenGuard(Arc::clone(self))
+        OpenGuard(Arc::clone(&self.open))
     }
 }
 
-/// One open connection.
+/// One open connection. It keeps the number alive and not the server, which may hold the connection.
 #[derive(Debug)]
-pub(super) struct OpenGuard(Arc<Server>);
+pub(super) struct OpenGuard(Arc<AtomicU32>);
 
 impl Drop for OpenGuard {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -28,9 +28,11 @@ pub(crate) const END_HEADERS: u8 = 4;
 
 /// Error codes (RFC 9113 §7).
 pub(crate) const PROTOCOL_ERROR: u32 = 1;
+pub(crate) const INTERNAL_ERROR: u32 = 2;
+pub(crate) const REFUSED_STREAM: u32 = 7;
 pub(crate) const ENHANCE_YOUR_CALM: u32 = 11;
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A connection by TLS that agreed on `h2`.
 #[derive(Debug)]
@@ -58,11 +60,7 @@ impl FrameClient {
         }
         assert_eq!(stream.conn.alpn_protocol(), Some(&b"h2"[..]));
         let mut client = FrameClient(stream);
-        let settings = settings.iter().flat_map(|(id, value)| {
-            id.to_be_bytes().into_iter().chain(value.to_be_bytes()).collect::<Vec<_>>()
-        });
-        let settings = frame(kind::SETTINGS, 0, 0, &settings.collect::<Vec<_>>());
-        client.send(&[PREFACE, &settings].concat()).unwrap();
+        client.send(&[PREFACE, &self::settings(settings)].concat()).unwrap();
         client
     }
 
@@ -137,6 +135,14 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
     frame.extend(stream.to_be_bytes());
     frame.extend(payload);
     frame
+}
+
+/// SETTINGS with these values (RFC 9113 §6.5).
+pub(crate) fn settings(settings: &[(u16, u32)]) -> Vec<u8> {
+    let payload = settings
+        .iter()
+        .flat_map(|(id, value)| id.to_be_bytes().into_iter().chain(value.to_be_bytes()).collect::<Vec<_>>());
+    frame(kind::SETTINGS, 0, 0, &payload.collect::<Vec<_>>())
 }
 
 /// A header block without compression: each field a literal without indexing (RFC 7541 §6.2.2).
