@@ -15,7 +15,7 @@ use crate::policy::responses::{Cors, Origins, RateLimitFields, Responses};
 use crate::policy::tls::{Demand, Redirect, Verify};
 use crate::policy::{
     Bound, Enforcement, ForwardedHeader, Layer, Limit, Listener, Match, Missing, Over, Override, Policy,
-    Route, Terms, Upstream, WhoPart,
+    Route, Terms, Upstream, UpstreamProtocol, WhoPart,
 };
 use crate::remedy::Mode;
 
@@ -69,6 +69,7 @@ fn listeners(policy: &Policy) -> Vec<Line> {
             Some(Demand::Required) => "clients by TLS, with a certificate",
         },
         (false, true) => "clients, who are sent to TLS",
+        (false, false) if listener.h2c => "clients, by HTTP/2 too",
         (false, false) => "clients",
     };
     let proxy =
@@ -126,6 +127,9 @@ fn upstream(upstream: &Upstream) -> Line {
     }
     if let Some(version) = upstream.servers.iter().find_map(|server| server.proxy_protocol) {
         let _ = write!(rest, "; told by PROXY {} for whom", version.name());
+    }
+    if upstream.protocol() == UpstreamProtocol::Http2 {
+        rest.push_str("; by HTTP/2");
     }
     if let Some(tls) = upstream.servers.iter().find_map(|server| server.tls.as_ref()) {
         rest.push_str(match &tls.verify {

@@ -25,6 +25,7 @@ pub const LISTENER: TableKind = TableKind {
         "v6only",
         "tls",
         "proxy_protocol",
+        "h2c",
         "trusted_proxies",
         "forwarded_header",
         "client_certificates",
@@ -48,6 +49,7 @@ pub struct Listener {
     /// Where TLS was asked for; `None`: plain.
     pub tls: Option<Place>,
     pub proxy_protocol: Option<At<ProxyProtocol>>,
+    pub h2c: Option<At<bool>>,
     pub trust: Trust,
     /// Instead of those of `[tls]`.
     pub client_certificates: Option<At<OwnClientCertificates>>,
@@ -96,7 +98,14 @@ fn listener(item: Item<'_>, secure: bool) -> Option<Listener> {
         let address = item.at(address(item)?);
         let tls = secure.then_some(address.place);
         let trust = Trust::default();
-        return Some(Listener { address, tls, proxy_protocol: None, trust, client_certificates: None });
+        return Some(Listener {
+            address,
+            tls,
+            proxy_protocol: None,
+            h2c: None,
+            trust,
+            client_certificates: None,
+        });
     }
     let table = item.table(&LISTENER)?;
     let address = table.require("address", "an address and port such as \"127.0.0.1:8080\"", |item| {
@@ -108,10 +117,11 @@ fn listener(item: Item<'_>, secure: bool) -> Option<Listener> {
         problem_of_plain(&table, plain.place);
     }
     let proxy_protocol = table.read("proxy_protocol", proxy_protocol);
+    let h2c = table.read("h2c", |item| item.boolean().map(|on| item.at(on)));
     let client_certificates = table.read("client_certificates", client_certificates);
     let (address, trust) = (address?, trust(&table));
     let tls = if secure { Some(address.place) } else { tls.filter(|tls| tls.value).map(|tls| tls.place) };
-    Some(Listener { address, tls, proxy_protocol, trust, client_certificates })
+    Some(Listener { address, tls, proxy_protocol, h2c, trust, client_certificates })
 }
 
 /// A table, or `false`.

@@ -163,6 +163,8 @@ pub struct Listener {
     pub tls: bool,
     /// Where it is for trusted proxies alone, which say ahead of everything for whom they connect.
     pub proxy_protocol: Option<ProxyProtocol>,
+    /// Whether HTTP/2 is spoken in clear, with whoever begins so (RFC 9113 §3.3).
+    pub h2c: bool,
     pub trust: Trust,
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use http::{HeaderValue, Response, request};
 use parking_lot::Mutex;
 use tokio_rustls::server::TlsStream;
@@ -30,7 +31,7 @@ use super::{http1, http2, tls};
 use crate::engine::ConnVerdict;
 use crate::facts::{Client, ConnFacts, ProtocolEvent};
 use crate::metrics::{ConnectionRefusal, Timeout};
-use crate::policy::Listener;
+use crate::policy::{Listener, Policy};
 use crate::time::Moment;
 
 /// What a failed handshake is called in the metric of protocol faults.
@@ -155,12 +156,7 @@ pub fn start(
     if shared.engine.connect(&live.binding, &ConnFacts { at: now, client }) == ConnVerdict::Close {
         return;
     }
-    let http = &policy.http;
-    let limits = HeadLimits {
-        head_bytes_max: http.head_bytes_max,
-        header_count_max: http.header_count_max,
-        uri_bytes_max: http.uri_bytes_max,
-    };
+    let limits = head_limits(policy);
     let side = Arc::new(ClientSide::new(now));
     let socket = Socket::new(stream, Peer::Client);
     let timeouts = policy.timeouts;
@@ -178,11 +174,29 @@ pub fn start(
         let speaks_http2 = stream.get_ref().1.alpn_protocol() == Some(tls::HTTP2);
         let stream = ClientStream::Tls(Box::new(stream));
         if speaks_http2 {
-            http2::serve(conn, stream, limits, timeouts).await;
+            http2::serve(conn, (stream, BytesMut::new()), limits, timeouts).await;
         } else {
             http1::serve(conn, stream, limits, timeouts).await;
         }
     });
+}
+
+fn head_limits(policy: &Policy) -> HeadLimits {
+    let http = &policy.http;
+    HeadLimits {
+        head_bytes_max: http.head_bytes_max,
+        header_count_max: http.header_count_max,
+        uri_bytes_max: http.uri_bytes_max,
+    }
+}
+
+/// Goes on in HTTP/2 with a client that began so in clear. `read`: what it has said already.
+pub(super) async fn go_on_in_http2(conn: Arc<Conn>, read: (ClientStream, BytesMut)) {
+    let (limits, timeouts) = {
+        let policy = &conn.shared.live.load().policy;
+        (head_limits(policy), policy.timeouts)
+    };
+    http2::serve(conn, read, limits, timeouts).await;
 }
 
 /// `None` where there is nobody to talk to, which is counted.

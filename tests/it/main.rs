@@ -23,6 +23,7 @@ mod findings;
 mod fingerprints;
 mod flood;
 mod forwarding;
+mod h2c;
 mod harness;
 mod http2;
 mod http2_floods;

@@ -39,6 +39,7 @@ pub(super) fn compile(listen: &written::Listen, problems: &Problems) -> Listen {
                     address: listener.address.value.clone(),
                     tls: listener.tls.is_some(),
                     proxy_protocol: proxy_protocol(listener, &trust, problems),
+                    h2c: h2c(listener, problems),
                     trust,
                 }
             })
@@ -76,6 +77,18 @@ fn proxy_protocol(listener: &written::Listener, trust: &Trust, problems: &Proble
         );
     }
     Some(written.value)
+}
+
+/// HTTP/2 in clear is for listeners that speak in clear.
+fn h2c(listener: &written::Listener, problems: &Problems) -> bool {
+    let Some(written) = &listener.h2c else { return false };
+    if written.value && listener.tls.is_some() {
+        problems.add(
+            Diagnostic::error(written.place, "`h2c` on a listener that speaks TLS")
+                .expected("no `h2c` here: by TLS, HTTP/2 is agreed upon (see `http2` of [tls])"),
+        );
+    }
+    written.value
 }
 
 /// A listener's own words, and for what it does not say, those of `[listen]`.

@@ -131,6 +131,7 @@ fn listener(listener: &Listener) -> Value {
         "v6only": v6only,
         "tls": listener.tls,
         "proxy_protocol": listener.proxy_protocol.map(ProxyProtocol::name),
+        "h2c": listener.h2c,
         "trusted_proxies": listener.trust.proxies,
         "forwarded_header": header,
     })

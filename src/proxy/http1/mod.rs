@@ -31,8 +31,9 @@ use parking_lot::Mutex;
 
 use super::client_body::ClientBody;
 use super::client_side::Arrived;
-use super::connection::{Conn, guarded};
-use super::head::{Head, HeadLimits};
+use super::connection::{Conn, go_on_in_http2, guarded};
+use super::head::{Fault, Head, HeadLimits};
+use super::http2::frames::begins_http2;
 use super::maybe_tls::ClientStream;
 use super::message::body_writer::{BodyWriter, WrongLength};
 use super::response_body::{ResponseBody, ResponseBodyError};
@@ -70,14 +71,17 @@ impl Ended {
 #[derive(Debug)]
 enum After {
     Request,
-    Close { unread: bool },
+    Close {
+        unread: bool,
+    },
     Tunnel(Box<Switched>),
+    /// The client speaks HTTP/2, and may.
+    Http2,
 }
 
 /// Serves a connection until either side has had enough.
 pub(super) async fn serve(conn: Arc<Conn>, stream: ClientStream, limits: HeadLimits, timeouts: Timeouts) {
-    let shared = &conn.shared;
-    let with = (shared.clock, shared.metrics.clone());
+    let with = (conn.shared.clock, conn.shared.metrics.clone());
     let wire = Wire::new(stream, Arc::clone(&conn.side), limits, timeouts, with);
     let wire = Arc::new(Mutex::new(wire));
     match serve_requests(&conn, &wire).await {
@@ -85,6 +89,12 @@ pub(super) async fn serve(conn: Arc<Conn>, stream: ClientStream, limits: HeadLim
         Ok(After::Close { unread }) => {
             if let Some(wire) = Arc::into_inner(wire) {
                 wire.into_inner().close(unread).await;
+            }
+        }
+        Ok(After::Http2) => {
+            if let Some(wire) = Arc::into_inner(wire) {
+                // In a box, so that the many that never do so are not larger for it.
+                Box::pin(go_on_in_http2(conn, wire.into_inner().into_parts())).await;
             }
         }
         Ok(After::Request) => {}
@@ -100,9 +110,18 @@ pub(super) async fn serve(conn: Arc<Conn>, stream: ClientStream, limits: HeadLim
 async fn serve_requests(conn: &Arc<Conn>, wire: &Arc<Mutex<Wire>>) -> Result<After, Ended> {
     // The map of fields is kept from request to request.
     let mut parts = Request::new(()).into_parts().0;
+    let mut is_first = true;
     loop {
         let next = poll_fn(|cx| wire.lock().poll_next(&mut parts, cx)).await?;
         let Some(next) = next else { return Ok(After::Close { unread: false }) };
+        if matches!(next, Next::Refused(Fault::Version))
+            && is_first
+            && conn.listener.h2c
+            && begins_http2(&wire.lock().input)
+        {
+            return Ok(After::Http2);
+        }
+        is_first = false;
         let after = serve_one(conn, wire, next, &mut parts).await?;
         if !matches!(after, After::Request) {
             return Ok(after);
@@ -120,7 +139,10 @@ async fn serve_one(
 ) -> Result<After, Ended> {
     let (arrived, head) = match next {
         Next::Request(head) => (Arrived::Whole, head),
-        Next::Refused(fault) => (Arrived::Refused(fault), Head::default()),
+        Next::Refused(fault) => {
+            conn.shared.metrics.protocol_fault(fault.name());
+            (Arrived::Refused(fault), Head::default())
+        }
         Next::TimedOut => (Arrived::TimedOut, Head::default()),
     };
     let body = match (arrived, head.body) {

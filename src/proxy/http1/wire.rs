@@ -117,10 +117,7 @@ impl Wire {
                     return Poll::Ready(Ok(Some(Next::Request(head))));
                 }
                 Ok(None) => {}
-                Err(fault) => {
-                    self.metrics.protocol_fault(fault.name());
-                    return Poll::Ready(Ok(Some(Next::Refused(fault))));
-                }
+                Err(fault) => return Poll::Ready(Ok(Some(Next::Refused(fault)))),
             }
             match self.poll_read(cx)? {
                 Poll::Ready(0) => return Poll::Ready(Ok(None)),
@@ -284,6 +281,11 @@ impl Wire {
         }
         self.outgoing.shrink(IDLE_BUFFER_MAX);
         true
+    }
+
+    /// The socket, and what was read from it and not used.
+    pub(super) fn into_parts(self) -> (ClientStream, BytesMut) {
+        (self.stream, self.input)
     }
 
     /// Ends the connection. `unread`: the client may still be sending something that nobody will read.

@@ -11,8 +11,17 @@ pub(super) mod kind {
 pub(super) const END_STREAM: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
 
-/// Octets before the first frame of a client (RFC 9113 §3.4).
-const PREFACE_BYTES: usize = 24;
+/// What comes before the first frame of a client (RFC 9113 §3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const PREFACE_BYTES: usize = PREFACE.len();
+
+/// Whether a connection that began with `bytes` begins as HTTP/2 does, as far as they go: by a request that
+/// HTTP/1.1 does not have.
+pub fn begins_http2(bytes: &[u8]) -> bool {
+    let common = bytes.len().min(PREFACE_BYTES);
+    common >= 16 && bytes.get(..common) == PREFACE.get(..common)
+}
+
 const HEAD_BYTES: usize = 9;
 
 /// The head of a frame.

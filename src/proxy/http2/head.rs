@@ -10,8 +10,8 @@ use http::{Method, Request};
 
 use crate::proxy::head::{Fault, HeadLimits, same_host, target_fault};
 
-/// Why a head is refused, if it is.
-pub(super) fn check<B>(request: &Request<B>, limits: HeadLimits) -> Result<(), Fault> {
+/// Why a head is refused, if it is. `default_port`: that of a host without one.
+pub(super) fn check<B>(request: &Request<B>, limits: HeadLimits, default_port: u16) -> Result<(), Fault> {
     // Extended CONNECT (RFC 8441) is not offered either.
     if request.method() == Method::CONNECT {
         return Err(Fault::Connect);
@@ -27,12 +27,12 @@ pub(super) fn check<B>(request: &Request<B>, limits: HeadLimits) -> Result<(), F
     if headers.len() > limits.header_count_max {
         return Err(Fault::TooManyFields);
     }
-    check_host(request)?;
+    check_host(request, default_port)?;
     check_length(headers)
 }
 
 /// `:authority` is the host (RFC 9113 §8.3.1); a `Host` beside it has to say the same.
-fn check_host<B>(request: &Request<B>) -> Result<(), Fault> {
+fn check_host<B>(request: &Request<B>, default_port: u16) -> Result<(), Fault> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
@@ -40,11 +40,10 @@ fn check_host<B>(request: &Request<B>) -> Result<(), Fault> {
     }
     let authority = request.uri().authority().map(|authority| authority.as_str().as_bytes());
     let host = host.map(HeaderValue::as_bytes);
-    // In https there is no other default.
     let same = match (authority, host) {
         (None, None) => return Err(Fault::HostMissing),
-        (Some(one), None) | (None, Some(one)) => same_host(one, one, 443)?,
-        (Some(authority), Some(host)) => same_host(authority, host, 443)?,
+        (Some(one), None) | (None, Some(one)) => same_host(one, one, default_port)?,
+        (Some(authority), Some(host)) => same_host(authority, host, default_port)?,
     };
     if same { Ok(()) } else { Err(Fault::HostMismatch) }
 }
@@ -83,7 +82,7 @@ mod tests {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        check(&request.body(()).unwrap(), LIMITS)
+        check(&request.body(()).unwrap(), LIMITS, 443)
     }
 
     /// Promise: what HTTP/1.1 could carry in two readings, or not at all, is refused, each for its reason.
@@ -104,7 +103,7 @@ mod tests {
         assert_eq!(checked("https://app.test/", &twice), Err(Fault::LengthRepeated));
         assert_eq!(checked("https://app.test/", &[("content-length", "+1")]), Err(Fault::LengthInvalid));
         let connect = Request::builder().method(Method::CONNECT).uri("app.test:80").body(()).unwrap();
-        assert_eq!(check(&connect, LIMITS), Err(Fault::Connect));
+        assert_eq!(check(&connect, LIMITS, 443), Err(Fault::Connect));
     }
 
     /// Promise: an app that reads one `Cookie` field sees all cookies, in their order.

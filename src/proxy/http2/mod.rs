@@ -18,6 +18,7 @@ use std::error::Error as _;
 use std::pin::pin;
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http2::Builder;
@@ -67,10 +68,15 @@ enum End {
     Stalled(Timeout),
 }
 
-/// Serves a connection until either side has had enough.
-pub async fn serve(conn: Arc<Conn>, stream: ClientStream, limits: HeadLimits, timeouts: Timeouts) {
+/// Serves a connection until either side has had enough. `early`: what was read of it already.
+pub async fn serve(
+    conn: Arc<Conn>,
+    (stream, early): (ClientStream, BytesMut),
+    limits: HeadLimits,
+    timeouts: Timeouts,
+) {
     let streams = Arc::new(Streams::new(conn.shared.clock.now()));
-    let watched = Watched::new(stream, conn.shared.clock, Arc::clone(&streams));
+    let watched = Watched::new(stream, early, conn.shared.clock, Arc::clone(&streams));
     let calm = Some(h2::Reason::ENHANCE_YOUR_CALM.into());
     match run(&conn, &streams, watched.clone(), limits, timeouts).await {
         End::Over => {}
@@ -154,7 +160,8 @@ async fn answer(
     mut request: Request<Incoming>,
     limits: HeadLimits,
 ) -> Response<ResponseBody> {
-    let arrived = match head::check(&request, limits) {
+    let default_port = if conn.listener.tls { 443 } else { 80 };
+    let arrived = match head::check(&request, limits, default_port) {
         Ok(()) => Arrived::Whole,
         Err(fault) => {
             conn.shared.metrics.protocol_fault(fault.name());

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::timeout;
@@ -28,6 +29,8 @@ pub(super) struct Watched<S>(Arc<Mutex<Watch<S>>>);
 #[derive(Debug)]
 struct Watch<S> {
     stream: S,
+    /// Read from the client before anybody watched, and not handed on yet.
+    early: BytesMut,
     incoming: Scanner,
     outgoing: Scanner,
     budget: Budget,
@@ -53,9 +56,10 @@ enum LastFrame {
 }
 
 impl<S> Watched<S> {
-    pub(super) fn new(stream: S, clock: Clock, streams: Arc<Streams>) -> Self {
+    pub(super) fn new(stream: S, early: BytesMut, clock: Clock, streams: Arc<Streams>) -> Self {
         Watched(Arc::new(Mutex::new(Watch {
             stream,
+            early,
             incoming: Scanner::of_client(),
             outgoing: Scanner::of_server(),
             budget: Budget::new(clock.now()),
@@ -145,7 +149,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut watch = self.0.lock();
         let before = buf.filled().len();
-        std::task::ready!(Pin::new(&mut watch.stream).poll_read(cx, buf))?;
+        if watch.early.is_empty() {
+            std::task::ready!(Pin::new(&mut watch.stream).poll_read(cx, buf))?;
+        } else {
+            let here = watch.early.len().min(buf.remaining());
+            buf.put_slice(&watch.early.split_to(here));
+        }
         watch.received(buf.filled().get(before..).unwrap_or_default());
         if watch.is_spent {
             return Poll::Ready(Err(io::Error::other("more frames than a client may send")));

@@ -8,6 +8,7 @@
 //! | [`RawClient`] | a blocking connection that sends exact bytes and parses the answer strictly |
 //! | [`App`] | a server that other people wrote, as an app that writes down what it reads |
 //! | [`frames`] | a client that writes HTTP/2 frame by frame |
+//! | [`Http2Client`] | a client that speaks HTTP/2 in clear |
 //! | [`Http2Origin`] | an app that speaks HTTP/2 |
 //! | [`FrameServer`] | one that writes HTTP/2 frame by frame |
 //! | [`Authority`] | certificates, and clients that trust them |
@@ -27,6 +28,7 @@ mod authority;
 mod client;
 mod config;
 pub(crate) mod frames;
+pub(crate) mod http2_client;
 pub(crate) mod http2_origin;
 mod load;
 mod message;
@@ -43,6 +45,7 @@ pub(crate) use apps::{App, Kind};
 pub(crate) use authority::Authority;
 pub(crate) use client::RawClient;
 pub(crate) use config::Config;
+pub(crate) use http2_client::Http2Client;
 pub(crate) use http2_origin::{FrameServer, Http2Exchange, Http2Origin};
 pub(crate) use load::Load;
 pub(crate) use message::{Message, assert_weirs_own};
