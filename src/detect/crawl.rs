@@ -124,7 +124,8 @@ impl Crawl {
         Suspicion::when(
             met,
             "robots-disregarded",
-            0.95,
+            // Among many people behind one address somebody always opens what robots are asked to leave alone.
+            if seen.may_be_people() { DOUBTFUL } else { 0.95 },
             [
                 evidence("disallowed", lately.disallowed, self.disallowed_pages),
                 evidence("robots", lately.robots, 0_u32),
@@ -253,7 +254,7 @@ impl Crawl {
 
 /// Whether it may be somebody behind whom there is a browser, or who polls a page or two.
 fn is_doubtful(seen: &Seen<'_>) -> bool {
-    seen.lately.distinct < 3 || seen.renders()
+    seen.lately.distinct < 3 || seen.may_be_people()
 }
 
 /// Whether nothing ever led it from one page to another, where that is what people follow.
@@ -315,6 +316,26 @@ mod tests {
         scene.visits("crawler", &PAGES, 200);
         assert_eq!(scene.rule("crawler", Behaviour::Crawl), Some("unreferred"));
         assert_eq!(scene.rule("person 0", Behaviour::Crawl), None);
+    }
+
+    /// Promise: an office of many whose proxy maims Referers, and who have assets from before, is told and no more:
+    /// neither by what robots are asked to leave alone, nor by asking again for what is down.
+    #[test]
+    fn offices_are_doubtful() {
+        let mut scene = Scene::new();
+        scene.people_read();
+        for n in 0..100 {
+            scene.plays("office", Step { is_disallowed: true, ..get(&format!("/search?q=word{n}")) });
+            if n % 2 == 0 {
+                scene.plays("office", get("/style.css").from("/search"));
+            }
+        }
+        scene.plays("office", get("/robots.txt"));
+        scene.visits("office", &["/down"; 40], 503);
+        for behaviour in [Behaviour::Crawl, Behaviour::Retry] {
+            let suspicion = scene.judge("office", behaviour, &[]);
+            assert!(suspicion.is_some_and(|suspicion| suspicion.confidence < 0.8), "{behaviour}");
+        }
     }
 
     /// Promise: calls of an API need neither Referers nor assets, wherever people have both.

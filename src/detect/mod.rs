@@ -78,6 +78,11 @@ impl Seen<'_> {
     fn renders(&self) -> bool {
         self.lately.assets >= self.lately.pages.max(1)
     }
+
+    /// Whether there may be people with browsers behind it, which fetch assets once and have them for the pages to come.
+    fn may_be_people(&self) -> bool {
+        self.lately.assets.saturating_mul(4) >= self.lately.pages.max(1)
+    }
 }
 
 /// What a detector believes.

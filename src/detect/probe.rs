@@ -52,7 +52,10 @@ impl Probe {
             && is_over(lately.failed, self.misses_percent, lately.asked())
             && lately.assets < lately.asked().max(lately.failed)
             && (lately.failed_distinct >= 2 || lately.failed >= 8);
-        let confidence = if u32::from(lately.failed_distinct) >= self.misses * 3 { 0.9 } else { 0.75 };
+        // What a program asks by number may be there or not: too little to act on here, and `harvest` looks at it too.
+        let is_by_number = lately.calls > lately.pages && is_over(lately.missed_ids, 50, lately.failed);
+        let is_certain = u32::from(lately.failed_distinct) >= self.misses * 3 && !is_by_number;
+        let confidence = if is_certain { 0.9 } else { 0.75 };
         Suspicion::when(
             met,
             "misses",
@@ -105,5 +108,18 @@ mod tests {
         scene.plays("reader", get("/z").answered(404));
         let rules = ["attacker", "guesser", "odd", "reader"].map(|who| scene.rule(who, Behaviour::Probe));
         assert_eq!(rules, [Some("attacks"), Some("misses"), Some("odd-methods"), None]);
+    }
+
+    /// Promise: a program that asks for numbers that are not there is told, and nothing is done to it for probing.
+    #[test]
+    fn missed_numbers_are_not_certain() {
+        let mut scene = Scene::new();
+        for n in 0..40 {
+            scene.plays("lookup", get(&format!("/api/v1/customers/{}", n * 37)).answered(404));
+            scene.plays("scanner", get(&format!("/api/v1/{n}x")).answered(404));
+        }
+        let confidence = |who| scene.judge(who, Behaviour::Probe, &[]).map(|found| found.confidence);
+        assert_eq!(["lookup", "scanner"].map(confidence), [Some(0.75), Some(0.9)]);
+        assert_eq!(scene.rule("lookup", Behaviour::Harvest), Some("id-guessing"));
     }
 }

@@ -3,6 +3,7 @@
 use super::registry::settle;
 use super::{Detector, Knob, Seen, Spec, Suspicion, evidence};
 use crate::clause::Behaviour;
+use crate::window::Horizon;
 
 const KNOBS: [Knob; 1] =
     [Knob::new("repeats", 20, 3, 10_000, "repetitions of what was turned away or failed just before")];
@@ -33,8 +34,12 @@ impl Detector for Retry {
 
     fn judge(&self, seen: &Seen<'_>) -> Option<Suspicion> {
         let repeats = u32::from(seen.lately.repeats);
-        let met = repeats >= self.repeats;
-        Suspicion::when(met, "no-backoff", 0.8, [evidence("repeats", repeats, self.repeats)])
+        // Of a month's reloading, one now and one then, nothing goes down.
+        let met = repeats >= self.repeats
+            && seen.conduct.asked_in(Horizon::Hour, seen.now) >= self.repeats;
+        // Whom browsers stand behind, may be an office at the reload button.
+        let confidence = if seen.may_be_people() { 0.7 } else { 0.8 };
+        Suspicion::when(met, "no-backoff", confidence, [evidence("repeats", repeats, self.repeats)])
     }
 }
 
@@ -56,5 +61,16 @@ mod tests {
         }
         assert_eq!(scene.rule("loop", Behaviour::Retry), Some("no-backoff"));
         assert_eq!(scene.rule("poller", Behaviour::Retry), None);
+    }
+
+    /// Promise: who reloads what is down now and then, for weeks, is in no loop.
+    #[test]
+    fn now_and_then() {
+        let mut scene = Scene::new();
+        for _ in 0..100 {
+            scene.visits("patient", &["/job", "/job"], 503);
+            assert_eq!(scene.rule("patient", Behaviour::Retry), None);
+            scene.wait(3600);
+        }
     }
 }
