@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::counters::{Counters, Tally as _};
+use super::crowd::Turn;
 use super::health::{self, Health};
 use super::protocol::{Fault, Faults};
 use super::sight::{Kind, MethodClass, Referer, Sight};
@@ -40,6 +41,19 @@ pub struct Conduct {
     known_as: Met,
     /// Assets of pages that it had fetched, up to `VIEWS_TO_MEET`.
     views: u8,
+    /// What it ever did.
+    turns: Turn,
+}
+
+/// What is known of a principal for the first time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// For [`Site::meet`](super::Site::meet).
+    pub met: Met,
+    /// For [`Crowd::note`](super::Crowd::note).
+    pub turn: Turn,
+    /// What it had done before.
+    pub known: Turn,
 }
 
 /// An answer that is large, and requests that are many: until then, bytes come to little.
@@ -91,6 +105,7 @@ impl Conduct {
             faults: None,
             known_as: Met::default(),
             views: 0,
+            turns: Turn::default(),
         }
     }
 
@@ -131,7 +146,7 @@ impl Conduct {
     /// Counts what did not become a request.
     pub fn note_fault(&mut self, fault: Fault, now: Moment) {
         if now.since(self.last) > MEMORY {
-            *self = Conduct { known_as: self.known_as, ..Conduct::new(now) };
+            *self = Conduct { known_as: self.known_as, turns: self.turns, ..Conduct::new(now) };
         }
         self.last = self.last.max(now);
         self.faults.get_or_insert_default().note(fault, now);
@@ -151,17 +166,30 @@ impl Conduct {
     /// Forgets what was counted, but not which pages were fetched: they may still lead on to others.
     pub fn start_over(&mut self, now: Moment) {
         let trail = self.trail.take().map(|trail| Box::new(trail.start_over()));
-        let (known_as, first_page) = (self.known_as, self.first_page);
-        *self = Conduct { first_page, trail, known_as, ..Conduct::new(now) };
+        let Conduct { known_as, turns, first_page, .. } = *self;
+        *self = Conduct { first_page, trail, known_as, turns, ..Conduct::new(now) };
     }
 
-    /// Counts a request and its answer. Returns what is now known of it for the first time, for [`Site::meet`].
-    ///
-    /// [`Site::meet`]: super::Site::meet
-    pub fn note(&mut self, event: &Event<'_>) -> Met {
+    /// Whether it is somebody who looks at pages, as far as it ever showed.
+    pub const fn has_settled(&self) -> bool {
+        self.turns.has(Turn::SETTLED)
+    }
+
+    /// Counts a request and its answer. Returns what is now known of it for the first time.
+    pub fn note(&mut self, event: &Event<'_>) -> News {
+        let (known, reached) = (self.turns, self.known_as.reader);
+        let met = self.count(event);
+        let was_led = self.known_as.reader && !reached;
+        // Whoever was refused at once had no occasion to show anything.
+        let is_first = self.requests == 1 && known.is_nothing() && event.answer.status != 0;
+        self.turns = known.and(Turn::shown_by(event, is_first, was_led));
+        News { met, turn: self.turns.since(known), known }
+    }
+
+    fn count(&mut self, event: &Event<'_>) -> Met {
         let Event { sight, answer, at: now, .. } = *event;
         if now.since(self.last) > MEMORY {
-            *self = Conduct { known_as: self.known_as, ..Conduct::new(now) };
+            *self = Conduct { known_as: self.known_as, turns: self.turns, ..Conduct::new(now) };
         }
         let known_as = self.known_as;
         self.requests = self.requests.saturating_add(1);

@@ -14,11 +14,13 @@
 //! | retry | [`retry`] | the same again and again, though it was turned away |
 //! | load | [`load`] | nothing here: `engine::load` measures it |
 //! | interfere | [`interfere`] | most of what fails or drags in the app |
+//! | swarm | [`swarm`] | many clients of one network or software, each of which does next to nothing |
 //! | protocol | [`protocol`] | what never becomes a request: slow heads, failed handshakes, floods of HTTP/2 |
 
 mod conduct;
 mod counters;
 mod crawl;
+mod crowd;
 mod flood;
 mod harvest;
 mod health;
@@ -37,10 +39,12 @@ mod signs;
 mod site;
 mod spread;
 mod stuffing;
+mod swarm;
 mod trail;
 
-pub use conduct::{Answer, Conduct, Event, MEMORY};
+pub use conduct::{Answer, Conduct, Event, MEMORY, News};
 pub use counters::Counters;
+pub use crowd::{Crowd, SeenCrowd, Sums, Turn};
 pub use health::Health;
 pub use protocol::{Fault, Faults};
 pub use registry::{Knob, Spec, spec, specs};
@@ -61,6 +65,11 @@ pub trait Detector: Send + Sync {
 
     /// What the conduct of a principal looks like after its last request; `None`: like nothing.
     fn judge(&self, seen: &Seen<'_>) -> Option<Suspicion>;
+
+    /// What those who come from one network, or by one software, look like together; most look at nobody but each.
+    fn judge_crowd(&self, _crowd: &SeenCrowd<'_>) -> Option<Suspicion> {
+        None
+    }
 }
 
 /// What a detector looks at.

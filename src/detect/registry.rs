@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Detector, crawl, flood, harvest, interfere, load, probe, protocol, retry, stuffing};
+use super::{Detector, crawl, flood, harvest, interfere, load, probe, protocol, retry, stuffing, swarm};
 use crate::clause::Behaviour;
 
 /// One threshold of a detector: a key of `[detectors.NAME]`.
@@ -68,6 +68,7 @@ pub const fn specs() -> &'static [Spec] {
         load::SPEC,
         interfere::SPEC,
         protocol::SPEC,
+        swarm::SPEC,
     ];
     SPECS
 }

@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Answer, Conduct, Detector, Event, Fault, Reader, Request, Seen, Sight, Site, Suspicion, spec};
+use super::{
+    Answer, Conduct, Crowd, Detector, Event, Fault, News, Reader, Request, Seen, SeenCrowd, Sight, Site, Suspicion, spec,
+};
 use crate::clause::Behaviour;
+use crate::facts::PrincipalKind;
 use crate::time::Moment;
 
 /// A site on `example.org` and everybody who visits it.
@@ -12,6 +15,7 @@ pub(super) struct Scene {
     reader: Reader,
     site: Site,
     conduct: HashMap<String, Conduct>,
+    crowds: HashMap<String, Crowd>,
     now: Moment,
 }
 
@@ -49,7 +53,13 @@ impl Scene {
     /// Long after the origin of time, as in a log.
     pub(super) fn new() -> Self {
         let now = Moment::from_nanos(1_700_000_000_000_000_000);
-        Scene { reader: Reader::new(1), site: Site::default(), conduct: HashMap::new(), now }
+        Scene {
+            reader: Reader::new(1),
+            site: Site::default(),
+            conduct: HashMap::new(),
+            crowds: HashMap::new(),
+            now,
+        }
     }
 
     pub(super) fn wait(&mut self, seconds: u64) {
@@ -57,7 +67,7 @@ impl Scene {
     }
 
     /// One request, at this moment.
-    pub(super) fn plays(&mut self, who: &str, step: Step<'_>) {
+    pub(super) fn plays(&mut self, who: &str, step: Step<'_>) -> (News, Sight) {
         let (path, query) = step.target.split_once('?').map_or((step.target, None), |(p, q)| (p, Some(q)));
         let request = Request { method: step.method, path, query, referer: step.referer };
         let sight =
@@ -66,8 +76,15 @@ impl Scene {
         let event = self.site.learn(&sight, host, step.answer, self.now);
         let event = Event { from: step.client, ..event };
         let conduct = self.conduct.entry(who.to_owned()).or_insert_with(|| Conduct::new(self.now));
-        let met = conduct.note(&event);
-        self.site.meet(met);
+        let news = conduct.note(&event);
+        self.site.meet(news.met);
+        (news, sight)
+    }
+
+    /// The same, by somebody of a crowd.
+    pub(super) fn plays_in(&mut self, crowd: &str, who: &str, step: Step<'_>) {
+        let (News { turn, known, .. }, sight) = self.plays(who, step);
+        self.crowds.entry(crowd.to_owned()).or_default().note(turn, known, sight.target, self.now);
     }
 
     /// Something that does not become a request, at this moment.
@@ -108,5 +125,14 @@ impl Scene {
     /// The rule that was met, by the untuned detector.
     pub(super) fn rule(&self, who: &str, behaviour: Behaviour) -> Option<&'static str> {
         self.judge(who, behaviour, &[]).map(|suspicion| suspicion.rule)
+    }
+
+    /// The rule that a crowd meets, taken as a network, by the untuned detector.
+    pub(super) fn crowd_rule(&self, crowd: &str, behaviour: Behaviour) -> Option<&'static str> {
+        let detector: Box<dyn Detector> = spec(behaviour).map(|spec| spec.build(&[]))?;
+        let (signs, crowd) = (self.site.signs(self.now), self.crowds.get(crowd)?);
+        let kind = PrincipalKind::Network;
+        let seen = SeenCrowd { kind, lately: crowd.lately(self.now), site: &signs };
+        detector.judge_crowd(&seen).map(|suspicion| suspicion.rule)
     }
 }

@@ -137,6 +137,8 @@ pub(in crate::engine) struct Watched {
     /// Who sent it, and as findings may name that.
     pub(super) from: Client,
     pub(super) client: Option<Client>,
+    /// The software behind it.
+    pub(super) fingerprint: Option<Principal>,
     pub(super) sight: Sight,
     pub(super) host: Option<u64>,
     is_astray: bool,
@@ -165,6 +167,7 @@ impl Watched {
                 Addresses::Network => Some(Client::fold(client.address(), prefix.ipv4, prefix.ipv6)),
                 Addresses::None => None,
             },
+            fingerprint: who.fingerprint.as_ref().map(|print| print.principal),
             sight,
             host,
             is_astray,

@@ -9,6 +9,7 @@
 //! | [`shard`] | the conduct of some principals, and how a finding opens and grows |
 //! | [`cases`] | the findings about them, bounded |
 //! | [`case`] | one finding, and what is done about it |
+//! | [`crowds`] | networks and software, whose clients do too little each |
 //! | [`saved`] | open findings across a restart |
 //! | [`unreasonable`] | findings of unreasonable load, which `engine::load` measures |
 //!
@@ -26,6 +27,7 @@
 mod arrival;
 mod case;
 mod cases;
+mod crowds;
 mod panel;
 mod saved;
 mod shard;
@@ -49,16 +51,17 @@ use parking_lot::Mutex;
 
 use super::Binding;
 use crate::detect::{Event, Fault, Site};
-use crate::facts::{Facts, Origin, Outcome, Principal};
+use crate::facts::{Facts, Origin, Outcome, Principal, PrincipalKind};
 use crate::remedy::{Conviction, Mode};
 use crate::time::Moment;
+use crowds::Crowds;
 use shard::{Noted, Shard};
 use shared::Shared;
 
 /// So small that nothing that is done to one takes long.
 const SHARD_BYTES: u64 = 512 << 10;
 const SHARDS_MAX: u64 = 4096;
-/// What is known of the site takes a quarter of a megabyte.
+/// What is known of the site takes a quarter of a mebibyte, and what is known of crowds as much at most.
 const BYTES_MIN: u64 = 1 << 20;
 
 /// Everything that is known of everybody's conduct.
@@ -66,6 +69,7 @@ pub(super) struct Watch {
     hasher: RandomState,
     shards: Box<[Mutex<Shard>]>,
     site: Mutex<Site>,
+    crowds: Mutex<Crowds>,
     shared: Shared,
     bytes_max: u64,
 }
@@ -95,6 +99,7 @@ impl Watch {
             shards: (0..count).map(shard).collect(),
             hasher: hasher.clone(),
             site: Mutex::default(),
+            crowds: Mutex::default(),
             shared: Shared::default(),
             bytes_max,
         }
@@ -128,13 +133,16 @@ impl Watch {
         let mut events = FindingEvents::new();
         for principal in &watched.charged {
             let mut shard = self.shard(*principal).lock();
-            let met = shard.note(*principal, &noted, &mut events);
+            let news = shard.note(*principal, &noted, &mut events);
             if !events.is_empty() {
                 self.shared.note_due(shard.cases.due());
             }
             drop(shard);
-            if !met.is_nothing() {
-                self.site.lock().meet(met);
+            if !news.met.is_nothing() {
+                self.site.lock().meet(news.met);
+            }
+            if principal.kind() == PrincipalKind::Client {
+                self.note_crowds(binding, news, &noted, &mut events);
             }
         }
         events
@@ -168,7 +176,8 @@ impl Watch {
         if !self.shared.is_anyone_refused(facts.at) {
             return None;
         }
-        let charged = charged(facts.client, facts.who);
+        let mut charged = charged(facts.client, facts.who);
+        charged.extend(self.crowds_of(binding, facts));
         let convictions =
             charged.iter().filter_map(|principal| self.conviction_of(*principal, binding, facts));
         convictions.max_by_key(|conviction| conviction.until)

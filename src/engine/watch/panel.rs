@@ -177,6 +177,13 @@ impl Panel {
     }
 }
 
+impl Spared {
+    /// Whether it may be refused for everything.
+    pub(super) const fn is_nobody(self) -> bool {
+        self.0 == 0
+    }
+}
+
 impl Ruled {
     /// Whether the rule is true of a request and of one of those who are charged with it.
     pub(super) fn judge(

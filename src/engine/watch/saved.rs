@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::Watch;
 use super::case::{Case, FindingFilter, Sanction};
+use super::crowds::is_crowd;
 use crate::clause::{Behaviour, RuleId};
 use crate::facts::{Client, Principal, PrincipalKind};
 use crate::finding::{CLIENTS_MAX, Evidence, Finding, FindingId, RequestId, SAMPLES_MAX};
@@ -80,6 +81,9 @@ impl Watch {
         let Some(case) = saved.case(words, origin, now) else { return };
         self.shared.go_on_after(case.finding.id);
         self.shared.note(case.sanction);
+        if let Some(sanction) = case.sanction.filter(|_| is_crowd(case.finding.principal)) {
+            self.shared.note_crowd(sanction.until);
+        }
         let mut shard = self.shard(case.finding.principal).lock();
         if shard.cases.find(case.finding.principal, case.finding.behaviour).is_none() {
             drop(shard.cases.open(case, now));

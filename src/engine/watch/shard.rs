@@ -10,7 +10,7 @@ use super::cases::{CASE_BYTES, Cases};
 use super::panel::{Judge, Own, Panel};
 use super::shared::Shared;
 use crate::clause::Behaviour;
-use crate::detect::{Conduct, Event, Fault, Met, Seen, Signs, Suspicion};
+use crate::detect::{Conduct, Event, Fault, News, Seen, Signs, Suspicion};
 use crate::facts::{Principal, Who};
 use crate::finding::Finding;
 use crate::remedy::Mode;
@@ -96,7 +96,7 @@ impl Shard {
         principal: Principal,
         noted: &Noted<'_>,
         events: &mut FindingEvents,
-    ) -> Met {
+    ) -> News {
         let Noted { panel, event, is_refused, .. } = *noted;
         if let Some(signs) = noted.signs {
             let before = std::mem::replace(&mut self.signs, signs);
@@ -106,13 +106,13 @@ impl Shard {
         }
         let fresh = || Ok::<_, std::convert::Infallible>(Conduct::new(event.at));
         let Ok(Some(mut conduct)) = self.conducts.get_mut_or_insert_with(&principal, fresh) else {
-            return Met::default();
+            return News::default();
         };
-        let met = conduct.note(&event);
+        let news = conduct.note(&event);
         let seen =
             Seen { conduct: &conduct, lately: conduct.lately(event.at), site: &self.signs, now: event.at };
         let mut is_sanctioned = false;
-        let suspect = Suspect { principal, conduct: &conduct, at: event.at };
+        let suspect = Suspect::of(principal, &conduct, event.at);
         for own in panel.own.iter().filter(|own| own.is_demand || !is_refused) {
             if let Some(suspicion) = own.detector.judge(&seen) {
                 is_sanctioned |= find(&mut self.cases, suspect, &own.judge, suspicion, noted, events);
@@ -129,7 +129,24 @@ impl Shard {
             // What it did is dealt with now. What it does from here on decides what becomes of it.
             conduct.start_over(event.at);
         }
-        met
+        news
+    }
+
+    /// Whether somebody was ever seen to look at pages.
+    pub(super) fn has_settled(&self, principal: Principal) -> bool {
+        self.conducts.peek(&principal).is_some_and(Conduct::has_settled)
+    }
+
+    /// Opens a finding about somebody whose conduct is kept elsewhere, or lets the open one grow. Whether it is acted upon.
+    pub(super) fn find(
+        &mut self,
+        suspect: Suspect,
+        judge: &Judge,
+        suspicion: Suspicion,
+        noted: &Noted<'_>,
+        events: &mut FindingEvents,
+    ) -> bool {
+        find(&mut self.cases, suspect, judge, suspicion, noted, events)
     }
 
     /// Counts what did not become a request for one principal, and judges that alone.
@@ -147,7 +164,7 @@ impl Shard {
         conduct.note_fault(fault, at);
         let seen = Seen { conduct: &conduct, lately: conduct.lately(at), site: &self.signs, now: at };
         let Some(suspicion) = detector.judge(&seen) else { return };
-        let suspect = Suspect { principal, conduct: &conduct, at };
+        let suspect = Suspect::of(principal, &conduct, at);
         if find(&mut self.cases, suspect, judge, suspicion, noted, events) {
             conduct.start_over(at);
         }
@@ -172,7 +189,7 @@ impl Shard {
                     self.cases.displaced += 1;
                     return;
                 }
-                let suspect = Suspect { principal: *principal, conduct, at };
+                let suspect = Suspect::of(*principal, conduct, at);
                 let case = suspect.case(judge, mode, suspicion, noted.shared);
                 open(&mut self.cases, case, at, events);
             }
@@ -196,19 +213,25 @@ impl Shard {
 
 /// Whom a finding is about.
 #[derive(Clone, Copy, Debug)]
-struct Suspect<'a> {
-    principal: Principal,
-    conduct: &'a Conduct,
-    at: Moment,
+pub(super) struct Suspect {
+    pub(super) principal: Principal,
+    /// What it did since when, as findings say.
+    pub(super) requests: u32,
+    pub(super) since: Moment,
+    pub(super) at: Moment,
 }
 
-impl Suspect<'_> {
+impl Suspect {
+    fn of(principal: Principal, conduct: &Conduct, at: Moment) -> Self {
+        Suspect { principal, requests: conduct.requests, since: conduct.first, at }
+    }
+
     /// A finding about it, and nothing done about that yet.
     fn case(self, judge: &Judge, mode: Mode, suspicion: Suspicion, shared: &Shared) -> Case {
-        let Suspect { principal, conduct, at } = self;
+        let Suspect { principal, requests, since, at } = self;
         let mut finding = Finding::new(shared.next_id(), principal, judge.behaviour, at);
         finding.grow(suspicion.confidence, suspicion.rule, suspicion.evidence, at);
-        (finding.requests, finding.since) = (conduct.requests, conduct.first);
+        (finding.requests, finding.since) = (requests, since);
         judge.case(finding, mode)
     }
 }
@@ -216,13 +239,13 @@ impl Suspect<'_> {
 /// Opens a finding, or lets the open one grow. Whether its principal is to be refused for what it did just now.
 fn find(
     cases: &mut Cases,
-    suspect: Suspect<'_>,
+    suspect: Suspect,
     judge: &Judge,
     suspicion: Suspicion,
     noted: &Noted<'_>,
     events: &mut FindingEvents,
 ) -> bool {
-    let Suspect { principal, conduct, at } = suspect;
+    let Suspect { principal, requests, at, .. } = suspect;
     let Noted { watched, shared, .. } = *noted;
     let mode = judge.mode(watched.spared, watched.most);
     let acts = mode == Mode::Enforce && suspicion.confidence >= judge.terms.confidence;
@@ -236,7 +259,7 @@ fn find(
     if let Some(case) = known {
         let Suspicion { confidence, rule, evidence } = suspicion;
         case.finding.grow(confidence, rule, evidence, at);
-        case.finding.requests = conduct.requests.max(case.finding.requests);
+        case.finding.requests = requests.max(case.finding.requests);
         case.finding.note(watched.client, watched.request_id);
         (case.mode, case.quiet) = (mode, judge.quiet);
         if acts {

@@ -11,6 +11,8 @@ pub(super) struct Shared {
     last_id: AtomicU64,
     /// When the last of all sanctions ends.
     sanctioned_until: AtomicU64,
+    /// When the last one of a crowd ends.
+    crowds_until: AtomicU64,
     /// No finding is over before this.
     due: AtomicU64,
 }
@@ -20,6 +22,7 @@ impl Default for Shared {
         Shared {
             last_id: AtomicU64::new(0),
             sanctioned_until: AtomicU64::new(0),
+            crowds_until: AtomicU64::new(0),
             due: AtomicU64::new(u64::MAX),
         }
     }
@@ -39,6 +42,16 @@ impl Shared {
         if let Some(sanction) = sanction {
             self.sanctioned_until.fetch_max(sanction.until.as_nanos(), Ordering::Release);
         }
+    }
+
+    /// A crowd is refused until then.
+    pub(super) fn note_crowd(&self, until: Moment) {
+        self.crowds_until.fetch_max(until.as_nanos(), Ordering::Release);
+    }
+
+    /// If not, no crowd has to be looked up.
+    pub(super) fn is_any_crowd_refused(&self, now: Moment) -> bool {
+        now.as_nanos() < self.crowds_until.load(Ordering::Acquire)
     }
 
     /// A finding may be over at this moment.
