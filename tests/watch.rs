@@ -2,6 +2,8 @@
 
 #[path = "watch/astray.rs"]
 mod astray;
+#[path = "watch/crowds.rs"]
+mod crowds;
 #[path = "watch/demand.rs"]
 mod demand;
 #[path = "watch/findings.rs"]

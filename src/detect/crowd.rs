@@ -9,7 +9,6 @@ use std::time::Duration;
 use super::conduct::Event;
 use super::counters::Tally as _;
 use super::sight::{Kind, MethodClass};
-use crate::facts::PrincipalKind;
 use crate::time::{Moment, nanos};
 use crate::window::{Aged, Fade, Variety};
 
@@ -96,7 +95,8 @@ pub struct Sums {
 /// What a detector looks at.
 #[derive(Clone, Copy, Debug)]
 pub struct SeenCrowd<'a> {
-    pub kind: PrincipalKind,
+    /// Whether they have their software in common, and not their network.
+    pub is_software: bool,
     pub lately: Sums,
     pub site: &'a super::Signs,
 }

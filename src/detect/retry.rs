@@ -35,8 +35,7 @@ impl Detector for Retry {
     fn judge(&self, seen: &Seen<'_>) -> Option<Suspicion> {
         let repeats = u32::from(seen.lately.repeats);
         // Of a month's reloading, one now and one then, nothing goes down.
-        let met = repeats >= self.repeats
-            && seen.conduct.asked_in(Horizon::Hour, seen.now) >= self.repeats;
+        let met = repeats >= self.repeats && seen.conduct.asked_in(Horizon::Hour, seen.now) >= self.repeats;
         // Whom browsers stand behind, may be an office at the reload button.
         let confidence = if seen.may_be_people() { 0.7 } else { 0.8 };
         Suspicion::when(met, "no-backoff", confidence, [evidence("repeats", repeats, self.repeats)])

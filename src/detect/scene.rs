@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{
-    Answer, Conduct, Crowd, Detector, Event, Fault, News, Reader, Request, Seen, SeenCrowd, Sight, Site, Suspicion, spec,
+    Answer, Conduct, Crowd, Detector, Event, Fault, News, Reader, Request, Seen, SeenCrowd, Sight, Site,
+    Suspicion, spec,
 };
 use crate::clause::Behaviour;
-use crate::facts::PrincipalKind;
 use crate::time::Moment;
 
 /// A site on `example.org` and everybody who visits it.
@@ -67,7 +67,12 @@ impl Scene {
     }
 
     /// One request, at this moment.
-    pub(super) fn plays(&mut self, who: &str, step: Step<'_>) -> (News, Sight) {
+    pub(super) fn plays(&mut self, who: &str, step: Step<'_>) {
+        self.tells(who, step);
+    }
+
+    /// The same, and what it shows anew.
+    fn tells(&mut self, who: &str, step: Step<'_>) -> (News, Sight) {
         let (path, query) = step.target.split_once('?').map_or((step.target, None), |(p, q)| (p, Some(q)));
         let request = Request { method: step.method, path, query, referer: step.referer };
         let sight =
@@ -83,7 +88,7 @@ impl Scene {
 
     /// The same, by somebody of a crowd.
     pub(super) fn plays_in(&mut self, crowd: &str, who: &str, step: Step<'_>) {
-        let (News { turn, known, .. }, sight) = self.plays(who, step);
+        let (News { turn, known, .. }, sight) = self.tells(who, step);
         self.crowds.entry(crowd.to_owned()).or_default().note(turn, known, sight.target, self.now);
     }
 
@@ -131,8 +136,7 @@ impl Scene {
     pub(super) fn crowd_rule(&self, crowd: &str, behaviour: Behaviour) -> Option<&'static str> {
         let detector: Box<dyn Detector> = spec(behaviour).map(|spec| spec.build(&[]))?;
         let (signs, crowd) = (self.site.signs(self.now), self.crowds.get(crowd)?);
-        let kind = PrincipalKind::Network;
-        let seen = SeenCrowd { kind, lately: crowd.lately(self.now), site: &signs };
+        let seen = SeenCrowd { is_software: false, lately: crowd.lately(self.now), site: &signs };
         detector.judge_crowd(&seen).map(|suspicion| suspicion.rule)
     }
 }

@@ -4,7 +4,6 @@ use super::registry::settle;
 use super::swarm::BY_SOFTWARE;
 use super::{Detector, Knob, Seen, SeenCrowd, Spec, Suspicion, evidence, is_over};
 use crate::clause::Behaviour;
-use crate::facts::PrincipalKind;
 
 const KNOBS: [Knob; 3] = [
     Knob::new("failed_logins", 5, 3, 10_000, "logins that failed; twice as many are certain"),
@@ -65,7 +64,7 @@ impl Detector for Stuffing {
         let lately = &crowd.lately;
         let failed = u32::from(lately.failed_login);
         let met = failed >= self.failed_clients && !is_over(lately.logged_in, 10, lately.failed_login);
-        let confidence = if crowd.kind == PrincipalKind::Fingerprint { BY_SOFTWARE } else { 0.85 };
+        let confidence = if crowd.is_software { BY_SOFTWARE } else { 0.85 };
         let evidence = [
             evidence("clients_failed_1h", failed, self.failed_clients),
             evidence("clients_logged_in_1h", lately.logged_in, failed / 10),

@@ -4,11 +4,16 @@
 use super::registry::settle;
 use super::{Detector, Knob, Seen, SeenCrowd, Spec, Suspicion, evidence, is_over};
 use crate::clause::Behaviour;
-use crate::facts::PrincipalKind;
 
 const KNOBS: [Knob; 3] = [
     Knob::new("newcomers", 50, 10, 60_000, "clients within an hour whose first request was for a page"),
-    Knob::new("settled_percent", 5, 1, 50, "no more of them than this fetched an asset, or were led to another page"),
+    Knob::new(
+        "settled_percent",
+        5,
+        1,
+        50,
+        "no more of them than this fetched an asset, or were led to another page",
+    ),
     Knob::new("pages", 8, 2, 32, "different pages that they came for, weighed by how evenly"),
 ];
 
@@ -53,16 +58,19 @@ impl Detector for Swarm {
         // Where nobody's browser shows itself, everybody looks like this.
         let shows = crowd.site.shows_referers() || crowd.site.shows_assets();
         let pages = lately.pages.kinds();
-        let met = shows
-            && pages >= self.pages
-            && !is_over(lately.settled, self.settled_percent, lately.newcomers);
+        let met =
+            shows && pages >= self.pages && !is_over(lately.settled, self.settled_percent, lately.newcomers);
         Suspicion::when(
             met,
             "unsettled",
-            if crowd.kind == PrincipalKind::Fingerprint { BY_SOFTWARE } else { 0.8 },
+            if crowd.is_software { BY_SOFTWARE } else { 0.8 },
             [
                 evidence("newcomers_1h", lately.newcomers, self.newcomers),
-                evidence("settled_1h", lately.settled, u32::from(lately.newcomers) * self.settled_percent / 100),
+                evidence(
+                    "settled_1h",
+                    lately.settled,
+                    u32::from(lately.newcomers) * self.settled_percent / 100,
+                ),
                 evidence("kinds_of_pages", pages, self.pages),
             ],
         )

@@ -1,4 +1,4 @@
-//! Sliding-window primitives for detectors: pure, bounded, `now` is an argument. Only `detect` uses them.
+//! Sliding-window primitives for detectors: pure, bounded, `now` is an argument.
 //!
 //! | primitive | counts | memory | error |
 //! |---|---|---|---|

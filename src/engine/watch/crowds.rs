@@ -106,7 +106,11 @@ impl Watch {
             };
             let Some(judged) = judged else { continue };
             let Judged { lately, since, turns } = judged;
-            let seen = SeenCrowd { kind: principal.kind(), lately, site: &signs };
+            let seen = SeenCrowd {
+                is_software: principal.kind() == PrincipalKind::Fingerprint,
+                lately,
+                site: &signs,
+            };
             let suspect = Suspect { principal, requests: turns, since, at: noted.event.at };
             let mut is_sanctioned = false;
             for own in &noted.panel.own {
