@@ -28,13 +28,13 @@ pub(super) const SPEC: Spec = Spec {
 struct Stuffing {
     failed_logins: u32,
     failed_percent: u32,
-    failed_clients: u32,
+    clients: u32,
 }
 
 impl Stuffing {
     fn new(thresholds: &[u32]) -> Self {
         let [failed_logins, failed_percent, failed_clients] = settle(&KNOBS, thresholds);
-        Stuffing { failed_logins, failed_percent, failed_clients }
+        Stuffing { failed_logins, failed_percent, clients: failed_clients }
     }
 }
 
@@ -63,10 +63,10 @@ impl Detector for Stuffing {
     fn judge_crowd(&self, crowd: &SeenCrowd<'_>) -> Option<Suspicion> {
         let lately = &crowd.lately;
         let failed = u32::from(lately.failed_login);
-        let met = failed >= self.failed_clients && !is_over(lately.logged_in, 10, lately.failed_login);
+        let met = failed >= self.clients && !is_over(lately.logged_in, 10, lately.failed_login);
         let confidence = if crowd.is_software { BY_SOFTWARE } else { 0.85 };
         let evidence = [
-            evidence("clients_failed_1h", failed, self.failed_clients),
+            evidence("clients_failed_1h", failed, self.clients),
             evidence("clients_logged_in_1h", lately.logged_in, failed / 10),
         ];
         Suspicion::when(met, "from-many-clients", confidence, evidence)

@@ -134,7 +134,9 @@ mod tests {
                 }
                 if halving == 0 {
                     heavy.halve();
-                    exact.values_mut().for_each(|truth| *truth /= 2.0);
+                    for truth in exact.values_mut() {
+                        *truth /= 2.0;
+                    }
                     all /= 2.0;
                 }
             }
