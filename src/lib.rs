@@ -35,6 +35,8 @@ pub mod engine;
 pub mod replay;
 
 #[cfg(feature = "proxy")]
+pub mod acme;
+#[cfg(feature = "proxy")]
 pub mod admin;
 #[cfg(feature = "proxy")]
 pub mod cli;

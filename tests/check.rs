@@ -36,6 +36,25 @@ fn a_valid_file_is_summed_up() {
     assert!(checked.stderr.is_empty(), "{}", String::from_utf8_lossy(&checked.stderr));
 }
 
+/// Promise: certificates that are obtained are told: for which names, from whom, how and where they are kept; and their
+/// terms are not agreed to by anybody but the operator.
+#[test]
+fn certificates_by_acme_are_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("weir.toml");
+    let text = "[listen]\nproxy_tls = \"127.0.0.1:8443\"\n[upstreams.app]\nservers = [\"127.0.0.1:3000\"]\n\
+                [tls.acme]\nnames = \"App.example.com\"\nstate_dir = \"/var/lib/weir/acme\"\n";
+    std::fs::write(&file, text).unwrap();
+    assert_eq!(check(&[file.to_str().unwrap()]).status.code(), Some(2));
+    std::fs::write(&file, format!("{text}terms_agreed = true\n")).unwrap();
+    let checked = check(&[file.to_str().unwrap()]);
+    assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+    let out = String::from_utf8(checked.stdout).unwrap();
+    let line = "app.example.com  obtained from https://acme-v02.api.letsencrypt.org/directory, which connects to port 443 of \
+                the name (tls-alpn-01); kept in /var/lib/weir/acme";
+    assert!(out.contains(line), "{out}");
+}
+
 /// Promise: a bad file exits with 2; what is wrong is on stderr, with its place, and nothing is on stdout.
 #[test]
 fn a_bad_file_is_refused() {

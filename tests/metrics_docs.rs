@@ -73,6 +73,7 @@ fn labels_are_bounded_by_the_configuration() {
         "third_party",
         "detector",
         "clause",
+        "certificate",
         // Of load alone, and at most [load] top of them for each upstream, resource and window.
         "account",
     ];

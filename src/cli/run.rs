@@ -19,6 +19,7 @@ use super::reload::Reloader;
 use super::signals::Signals;
 use super::state::Keeper;
 use super::{EXIT_BAD_USAGE, EXIT_FAILED, succession};
+use crate::acme;
 use crate::admin::{self, Admin, Followers, ModeSwitch, Readiness, Reload};
 use crate::clock::Clock;
 use crate::config::{self, Loaded};
@@ -83,6 +84,7 @@ fn start(file: &Path, loaded: Loaded, runtime: &Runtime, signals: Signals) -> an
     options.engine = Some(engine);
     options.identity_key = key.map(|key| key.identity);
     metrics.config_loaded(clock.wall());
+    let certificates = acme::Keeper::start(&policy, options.issued.clone(), clock, metrics.clone());
     let proxy = Arc::new(Proxy::start(policy, options)?);
     announce(&proxy, admin_socket.as_ref());
     succession::relieve_predecessor();
@@ -109,6 +111,7 @@ fn start(file: &Path, loaded: Loaded, runtime: &Runtime, signals: Signals) -> an
             result = serve_admin(admin_socket, &proxy, metrics, reload, succeeded.notified()) => result,
             () = stopped => Ok(()),
             () = keeper.run(&proxy) => Ok(()),
+            () = certificates.run(&proxy) => Ok(()),
             () = reloader.run(hangup) => Ok(()),
             () = reopen_logs(reopen, access_log) => Ok(()),
             () = hand_over_when_asked(hand_over, &proxy, &keeper, admin_copy.as_ref(), &has_successor) => Ok(()),

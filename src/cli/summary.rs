@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use super::amounts;
 use crate::config::units::time_text;
+use crate::policy::acme::Acme;
 use crate::policy::identity::{CertificatePart, Place, Source};
 use crate::policy::load::{Capacity, Unreasonable};
 use crate::policy::responses::{Cors, Origins, RateLimitFields, Responses};
@@ -23,6 +24,7 @@ use crate::remedy::Mode;
 pub fn text(policy: &Policy) -> String {
     let mut out = String::new();
     section(&mut out, "listens on", listeners(policy));
+    section(&mut out, "certificates", certificates(policy));
     section(&mut out, "enforcement", enforcement(policy));
     section(&mut out, "upstreams", policy.upstreams.iter().map(upstream).collect());
     section(
@@ -76,6 +78,25 @@ fn listeners(policy: &Policy) -> Vec<Line> {
         policy.listen.proxy.iter().map(|l| (l.address.to_string(), format!("{}; {}", clients(l), trust(l))));
     let admin = policy.listen.admin.map(|admin| (admin.to_string(), "admin: metrics, health".to_owned()));
     proxy.chain(admin).collect()
+}
+
+/// What clients are shown, by file, and by name where it is obtained.
+fn certificates(policy: &Policy) -> Vec<Line> {
+    let Some(tls) = &policy.tls else { return Vec::new() };
+    let files = tls.certificates.iter().map(|certificate| {
+        let watched = "from this file, which is watched".to_owned();
+        (certificate.file.as_ref().to_owned(), watched)
+    });
+    let obtained = tls.acme.iter().flat_map(|acme| {
+        acme.names.iter().map(|name| {
+            let Acme { directory, challenge, state_dir, .. } = &**acme;
+            let (how, port) = (challenge.name(), challenge.port());
+            let from =
+                format!("obtained from {directory}, which connects to port {port} of the name ({how})");
+            (name.as_ref().to_owned(), format!("{from}; kept in {}", state_dir.display()))
+        })
+    });
+    files.chain(obtained).collect()
 }
 
 fn trust(listener: &Listener) -> String {

@@ -132,7 +132,9 @@ impl Reading {
         let of_upstreams = config.upstreams.value.iter().filter_map(|upstream| upstream.tls.as_ref());
         let of_upstreams =
             of_upstreams.filter_map(|tls| tls.value.as_ref()).flat_map(super::upstreams::Tls::files);
-        let keys = config.identity.key_files().chain(of_tls).chain(of_upstreams).map(|file| (file, false));
+        let of_acme = config.acme().into_iter().flat_map(|acme| acme.value.files());
+        let keys = config.identity.key_files().chain(of_tls).chain(of_acme).chain(of_upstreams);
+        let keys = keys.map(|file| (file, false));
         for (file, of_revocations) in keys.chain(config.files_of_client_certificates()) {
             let bytes_max = if of_revocations { REVOCATIONS_BYTES_MAX } else { KEY_FILE_BYTES_MAX };
             if !named.keys.contains_key(&file.value)

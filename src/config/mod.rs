@@ -5,6 +5,7 @@
 //! One file here for each table of the configuration; [`TABLES`] lists them with their keys.
 
 pub mod accounts;
+pub mod acme;
 pub mod clauses;
 pub mod conduct;
 pub mod connections;
@@ -126,6 +127,8 @@ pub const TABLES: &[&TableKind] = &[
     &tls::TLS,
     &tls::CERTIFICATE,
     &tls::CLIENT_CERTIFICATES,
+    &acme::ACME,
+    &acme::EXTERNAL_ACCOUNT,
 ];
 
 /// Files that are no text, each by the name under which the configuration knows it.
@@ -192,6 +195,11 @@ impl Config {
     /// Their files, and whether each is one of revocations.
     fn files_of_client_certificates(&self) -> impl Iterator<Item = (&At<String>, bool)> {
         self.client_certificates().flat_map(tls::ClientCertificates::files)
+    }
+
+    /// How certificates are obtained, where they are.
+    pub fn acme(&self) -> Option<&At<acme::Acme>> {
+        self.tls.as_ref()?.value.as_ref()?.acme.as_ref()
     }
 
     /// Reads the configuration file itself; the files that it names are read by [`load()`].

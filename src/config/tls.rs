@@ -2,13 +2,23 @@
 
 use std::time::Duration;
 
+use super::acme::{self, Acme};
 use super::place::At;
 use super::reader::{Item, TableKind};
 use crate::policy::tls::{Demand, MinVersion, Redirect};
 
 pub const TLS: TableKind = TableKind {
     title: "[tls]",
-    keys: &["certificates", "min_version", "http2", "redirect", "hsts", "client_certificates", "fingerprint"],
+    keys: &[
+        "certificates",
+        "acme",
+        "min_version",
+        "http2",
+        "redirect",
+        "hsts",
+        "client_certificates",
+        "fingerprint",
+    ],
 };
 
 pub const CERTIFICATE: TableKind =
@@ -20,8 +30,10 @@ pub const CLIENT_CERTIFICATES: TableKind =
 /// `[tls]` as written.
 #[derive(Clone, Debug)]
 pub struct Tls {
-    /// At least one.
+    /// At least one, or `acme`.
     pub certificates: Vec<At<Certificate>>,
+    /// How more are obtained.
+    pub acme: Option<At<Acme>>,
     pub min_version: Option<MinVersion>,
     pub http2: Option<bool>,
     /// Whether plain listeners send everyone here.
@@ -62,20 +74,20 @@ const DEMANDS: &[(&str, Demand)] = &[("optional", Demand::Optional), ("required"
 
 const MIN_VERSIONS: &[(&str, MinVersion)] = &[("1.2", MinVersion::Tls12), ("1.3", MinVersion::Tls13)];
 
+const CERTIFICATES: &str = "`certificates = [{ cert = \"cert.pem\", key = \"key.pem\" }]`";
+
 /// A browser forgets a shorter one before it matters (RFC 6797 §6.1.1).
 const HSTS_MIN: Duration = Duration::from_secs(1);
 const HSTS_MAX: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
 
 pub(super) fn read(item: Item<'_>) -> Option<Tls> {
-    const CERTIFICATES: &str = "`certificates = [{ cert = \"cert.pem\", key = \"key.pem\" }]`";
     let table = item.table(&TLS)?;
-    let certificates = table.require("certificates", CERTIFICATES, |item| {
-        let certificates = item.one_or_list(|item| certificate(item).map(|it| item.at(it)))?;
-        if certificates.is_empty() {
-            return item.refuse("`certificates` is empty", CERTIFICATES);
-        }
-        Some(certificates)
-    });
+    let acme = table.item("acme").map(|item| acme::read(item).map(|it| item.at(it)));
+    let certificates = match &acme {
+        // Whoever obtains them needs no files.
+        Some(_) => table.read("certificates", certificates).or_else(|| Some(Vec::new())),
+        None => table.require("certificates", &format!("{CERTIFICATES} or [tls.acme]"), certificates),
+    };
     let min_version = table.read("min_version", |item| item.word(MIN_VERSIONS));
     let http2 = table.read("http2", |item| item.boolean());
     let redirect = table.read("redirect", |item| redirect(item).map(|it| item.at(it)));
@@ -84,6 +96,8 @@ pub(super) fn read(item: Item<'_>) -> Option<Tls> {
     let fingerprint = table.read("fingerprint", |item| item.boolean());
     Some(Tls {
         certificates: certificates?,
+        // What is wrong with it was reported.
+        acme: acme.map_or(Some(None), |acme| acme.map(Some))?,
         min_version,
         http2,
         redirect,
@@ -101,6 +115,14 @@ pub(super) fn client_certificates(item: Item<'_>) -> Option<ClientCertificates> 
     let (mode, crl) = (table.read("mode", |item| item.word(DEMANDS)), table.read("crl", crl));
     let forward = table.read("forward", |item| item.boolean());
     Some(ClientCertificates { ca: ca?, mode, crl: crl.unwrap_or_default(), forward })
+}
+
+fn certificates(item: Item<'_>) -> Option<Vec<At<Certificate>>> {
+    let certificates = item.one_or_list(|item| certificate(item).map(|it| item.at(it)))?;
+    if certificates.is_empty() {
+        return item.refuse("`certificates` is empty", CERTIFICATES);
+    }
+    Some(certificates)
 }
 
 /// Whether, or to which port.

@@ -171,6 +171,11 @@ metrics! {
     MODE_OVERRIDE_EXPIRES = Gauge "weir_mode_override_expires_seconds" []
         "Seconds until the mode is the configuration's own again; 0 while it is, +Inf if nobody said when.";
 
+    CERTIFICATE_EXPIRES = Gauge "weir_certificate_expires_timestamp_seconds" ["certificate"]
+        "Unix time until which a certificate shown to clients is good; one that is obtained has its name, others their file.";
+    ACME_ORDERS = Counter "weir_acme_orders_total" ["result"]
+        "Certificates asked of an authority, by whether they were issued; at failed, what is in force stays so.";
+
     CONFIG_RELOADS = Counter "weir_config_reloads_total" ["result"]
         "Times that the configuration was read again; one that failed changed nothing.";
     CONFIG_LOADED = Gauge "weir_config_last_success_timestamp_seconds" []

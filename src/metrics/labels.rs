@@ -72,6 +72,8 @@ pub enum RequestDecision {
     NoRoute,
     /// Sent to the same place by TLS.
     Redirected,
+    /// An authority was shown that a name leads here.
+    Proven,
     /// Answered by weir with an error (5xx), because the upstream or weir itself failed.
     Failed,
     /// The client left before it had its whole response.
@@ -79,13 +81,14 @@ pub enum RequestDecision {
 }
 
 impl RequestDecision {
-    pub const ALL: [RequestDecision; 8] = [
+    pub const ALL: [RequestDecision; 9] = [
         RequestDecision::Forwarded,
         RequestDecision::Refused,
         RequestDecision::Suspended,
         RequestDecision::Malformed,
         RequestDecision::NoRoute,
         RequestDecision::Redirected,
+        RequestDecision::Proven,
         RequestDecision::Failed,
         RequestDecision::Cancelled,
     ];
@@ -98,6 +101,7 @@ impl RequestDecision {
             RequestDecision::Malformed => "malformed",
             RequestDecision::NoRoute => "no_route",
             RequestDecision::Redirected => "redirected",
+            RequestDecision::Proven => "proven",
             RequestDecision::Failed => "failed",
             RequestDecision::Cancelled => "cancelled",
         }

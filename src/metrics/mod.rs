@@ -50,6 +50,10 @@ struct Shared {
     panics: AtomicU64,
     reloads_ok: AtomicU64,
     reloads_failed: AtomicU64,
+    /// Until when each certificate is good.
+    certificates: Mutex<Vec<(Arc<str>, WallTime)>>,
+    acme_issued: AtomicU64,
+    acme_failed: AtomicU64,
     loaded_unix_ms: AtomicU64,
     access_log_written: AtomicU64,
     access_log_dropped: AtomicU64,
@@ -109,6 +113,9 @@ impl Metrics {
                 panics: Default::default(),
                 reloads_ok: Default::default(),
                 reloads_failed: Default::default(),
+                certificates: Default::default(),
+                acme_issued: Default::default(),
+                acme_failed: Default::default(),
                 loaded_unix_ms: Default::default(),
                 access_log_written: Default::default(),
                 access_log_dropped: Default::default(),
@@ -204,6 +211,17 @@ impl Metrics {
     /// A configuration was refused; the one before it stays in force.
     pub fn reload_failed(&self) {
         self.shared.reloads_failed.fetch_add(1, Relaxed);
+    }
+
+    /// A certificate was asked of an authority.
+    pub fn acme_order(&self, issued: bool) {
+        let counted = if issued { &self.shared.acme_issued } else { &self.shared.acme_failed };
+        counted.fetch_add(1, Relaxed);
+    }
+
+    /// Until when each certificate that clients are shown is good, as of now.
+    pub fn set_certificates(&self, expires: Vec<(Arc<str>, WallTime)>) {
+        *self.shared.certificates.lock() = expires;
     }
 
     pub fn access_log_written(&self, lines: u64) {

@@ -60,6 +60,7 @@ fn process_wide(out: &mut Exposition, shared: &Shared) {
         IdentityOutcome::ALL.map(|outcome| (vec![outcome.name()], whole(identities(outcome)))),
     );
     enforcement(out, *shared.enforcement.lock());
+    certificates(out, shared);
     out.labelled(
         &def::CONFIG_RELOADS,
         [
@@ -70,6 +71,14 @@ fn process_wide(out: &mut Exposition, shared: &Shared) {
     out.labelled(&def::CONFIG_LOADED, [(vec![], whole(read(&shared.loaded_unix_ms)) / 1e3)]);
     out.single(&def::ACCESS_LOG_WRITTEN, read(&shared.access_log_written));
     out.single(&def::ACCESS_LOG_DROPPED, read(&shared.access_log_dropped));
+}
+
+fn certificates(out: &mut Exposition, shared: &Shared) {
+    let certificates = shared.certificates.lock();
+    let expires = certificates.iter().map(|(name, at)| (vec![&**name], whole(at.unix_ms) / 1e3));
+    out.labelled(&def::CERTIFICATE_EXPIRES, expires);
+    let [issued, failed] = [&shared.acme_issued, &shared.acme_failed].map(|count| whole(count.load(Relaxed)));
+    out.labelled(&def::ACME_ORDERS, [(vec!["issued"], issued), (vec!["failed"], failed)]);
 }
 
 fn enforcement(out: &mut Exposition, state: EnforcementState) {
@@ -113,7 +122,10 @@ fn is_usual(decision: RequestDecision, class: &str, route: &str) -> bool {
         RequestDecision::Forwarded => class != "1xx",
         RequestDecision::Refused => class == "4xx",
         RequestDecision::Failed => class == "5xx",
-        RequestDecision::Suspended | RequestDecision::Redirected | RequestDecision::Cancelled => false,
+        RequestDecision::Suspended
+        | RequestDecision::Redirected
+        | RequestDecision::Proven
+        | RequestDecision::Cancelled => false,
     }
 }
 

@@ -5,6 +5,7 @@
 //! it; nobody changes it: a reload makes a new one.
 
 mod accounts;
+pub mod acme;
 pub mod compile;
 pub mod conduct;
 mod connections;

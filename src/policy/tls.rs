@@ -7,12 +7,15 @@ use std::time::Duration;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
 use super::ListenAddress;
+use super::acme::Acme;
 
 /// What every TLS listener has in common.
 #[derive(Clone, Debug)]
 pub struct Tls {
-    /// At least one; the first serves whoever asks for a name that none of them has, or for none.
+    /// At least one, or `acme`; the first serves whoever asks for a name that none of them has, or for none.
     pub certificates: Vec<Certificate>,
+    /// How more are obtained; those take the place of the ones above for their names.
+    pub acme: Option<Arc<Acme>>,
     pub min_version: MinVersion,
     /// Whether HTTP/2 is offered beside HTTP/1.1.
     pub http2: bool,

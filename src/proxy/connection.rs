@@ -199,7 +199,8 @@ pub(super) async fn go_on_in_http2(conn: Arc<Conn>, read: (ClientStream, BytesMu
     http2::serve(conn, read, limits, timeouts).await;
 }
 
-/// `None` where there is nobody to talk to, which is counted.
+/// `None` where there is nobody to talk to: an authority has seen what it came for, or the handshake failed, which is
+/// counted.
 async fn shake_hands(
     conn: &Conn,
     tls: &ServerTls,
@@ -209,7 +210,7 @@ async fn shake_hands(
     let most = conn.shared.live.load().policy.connections.handshakes;
     let handshake = conn.shared.room.begin_handshake(most);
     let event = match handshake.within(within, tls.accept(&conn.listener.address, socket)).await {
-        Ok(Ok(done)) => return Some(done),
+        Ok(Ok(done)) => return done,
         Ok(Err(error)) => {
             tracing::debug!(peer = %conn.peer, %error, "TLS handshake failed");
             conn.shared.metrics.protocol_fault(HANDSHAKE_FAULT);

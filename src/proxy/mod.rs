@@ -93,7 +93,7 @@ use respond::cors::CorsFields;
 use robots::RobotsFiles;
 use room::Room;
 use socket_file::SocketFile;
-use tls::{ServerTls, Tickets, TlsError};
+use tls::{Issued, ServerTls, Tickets, TlsError};
 use upstream::Upstream;
 use worker::Worker;
 
@@ -108,6 +108,8 @@ pub struct Options {
     pub engine: Option<Engine>,
     /// For the names of credentials, where they are to mean something to the next process.
     pub identity_key: Option<[u8; 32]>,
+    /// Certificates beside those of the policy.
+    pub issued: Issued,
 }
 
 impl Options {
@@ -119,6 +121,7 @@ impl Options {
             inherited: Inherited::default(),
             engine: None,
             identity_key: None,
+            issued: Issued::default(),
         }
     }
 }
@@ -134,6 +137,7 @@ pub struct Shared {
     pub access_log: Option<AccessLog>,
     pub identity: Arc<Memory>,
     tickets: Tickets,
+    issued: Issued,
     /// Of the first listener that speaks TLS.
     secure_port: Option<u16>,
     /// For whoever is asked why.
@@ -188,11 +192,11 @@ impl Live {
         engine: &Engine,
         identity: &Arc<Memory>,
         metrics: &Metrics,
-        tickets: &Tickets,
+        (tickets, issued): (&Tickets, &Issued),
         before: Option<&Live>,
     ) -> Result<Self, TlsError> {
         let policy = Arc::new(policy);
-        let tls = policy.tls.as_ref().map(|tls| ServerTls::new(tls, tickets)).transpose()?;
+        let tls = policy.tls.as_ref().map(|tls| ServerTls::new(tls, tickets, issued)).transpose()?;
         let workers = workers(&policy);
         let upstreams = policy
             .upstreams
@@ -257,8 +261,9 @@ impl Proxy {
         let identity_key = options.identity_key.map_or_else(random_key, Ok)?;
         let identity = Arc::new(Memory::new(&identity_key));
         let tickets = Tickets::new()?;
-        let live = Live::new(policy, &engine, &identity, &options.metrics, &tickets, None)
-            .map_err(io::Error::other)?;
+        let tls = (&tickets, &options.issued);
+        let live =
+            Live::new(policy, &engine, &identity, &options.metrics, tls, None).map_err(io::Error::other)?;
         let workers = workers(&live.policy);
         let mut per_worker: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
         let (mut addresses, mut files, mut copies) = (Vec::new(), Vec::new(), Vec::new());
@@ -290,6 +295,7 @@ impl Proxy {
             access_log: options.access_log,
             identity,
             tickets,
+            issued: options.issued,
             secure_port,
             refusals: Arc::default(),
             findings: Arc::default(),
@@ -348,6 +354,16 @@ impl Proxy {
         live.resolver.resolve(headers, None, self.shared.clock.wall()).map(|resolved| resolved.who)
     }
 
+    /// Told after each reload.
+    pub fn policy_changes(&self) -> watch::Receiver<()> {
+        self.shared.policy_changes.subscribe()
+    }
+
+    /// Whether it takes no new work any more.
+    pub fn is_stopping(&self) -> bool {
+        self.shared.lifecycle.stage() != Stage::Running
+    }
+
     pub fn clock(&self) -> Clock {
         self.shared.clock
     }
@@ -377,8 +393,8 @@ impl Proxy {
         // A listener that speaks TLS cannot stop doing so before a restart.
         let tls = policy.tls.or(tls.filter(|_| listen.proxy.iter().any(|listener| listener.tls)));
         let policy = Policy { listen, conduct, state, log, tls, ..policy };
-        let Shared { engine, identity, metrics, tickets, .. } = shared.as_ref();
-        let live = Live::new(policy, engine, identity, metrics, tickets, Some(&before))?;
+        let Shared { engine, identity, metrics, tickets, issued, .. } = shared.as_ref();
+        let live = Live::new(policy, engine, identity, metrics, (tickets, issued), Some(&before))?;
         shared.live.store(Arc::new(live));
         shared.policy_changes.send_replace(());
         Ok(())
@@ -405,6 +421,7 @@ impl Proxy {
             counters.set_servers_healthy(upstream.healthy_servers(now));
             counters.set_queue_length(upstream.waiting());
         }
+        self.shared.metrics.set_certificates(live.tls.as_ref().map(ServerTls::expires).unwrap_or_default());
         self.shared.metrics.set_load(load_watch::snapshot(&self.shared, &live, now));
         self.shared.metrics.set_watch(self.shared.findings.open(), self.shared.engine.watch_stats());
     }

@@ -123,9 +123,7 @@ async fn pass(
 
     // Identify: one host, one path, one route.
     let target = authority_into_host(parts).map_err(Stop::malformed)?;
-    if !trusted {
-        redirect_plain(exchange, &parts.headers, &target)?;
-    }
+    answer_ahead(exchange, &parts.headers, &target, trusted)?;
     let found = find_route(policy, parts, &target);
     let (path, route_id, host) = found.inspect_err(|_| watching::see_astray(exchange, parts, &target))?;
     let route = policy.route(route_id);
@@ -181,6 +179,22 @@ fn note_route(exchange: &mut Exchange, id: RouteId) {
     if let Some(record) = &mut exchange.record {
         record.route = exchange.live.route_names.get(usize::from(id.0)).cloned();
     }
+}
+
+/// What is answered before there is a route.
+fn answer_ahead(exchange: &Exchange, headers: &HeaderMap, target: &Uri, trusted: bool) -> Result<(), Stop> {
+    prove_name(exchange, target)?;
+    if trusted { Ok(()) } else { redirect_plain(exchange, headers, target) }
+}
+
+/// Answers an authority that asks about a name; it may well be sent here by a proxy, or come from anywhere.
+fn prove_name(exchange: &Exchange, target: &Uri) -> Result<(), Stop> {
+    let proof = exchange.shared().issued.file(target.path());
+    let answered = |proof: Arc<str>| Stop {
+        decision: RequestDecision::Proven,
+        notice: Notice::new(StatusCode::OK, "", proof.to_string()),
+    };
+    proof.map_or(Ok(()), |proof| Err(answered(proof)))
 }
 
 /// Sends a request that came in clear to the same place by TLS, where the policy says so.

@@ -6,13 +6,17 @@
 mod clients;
 mod heard;
 mod hello;
+mod issued;
 #[doc(hidden)]
 pub mod ja4;
 mod names;
 mod tickets;
+mod validity;
 
 pub use clients::Guest;
+pub use issued::{Issued, Open};
 pub use tickets::Tickets;
+pub use validity::Validity;
 
 use std::fmt;
 use std::io;
@@ -20,6 +24,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use thiserror::Error;
+use tokio::io::AsyncWriteExt as _;
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::server::{ResolvesServerCert, VerifierBuilderError};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
@@ -32,6 +37,7 @@ use super::upstream::secure;
 use crate::facts::Fingerprint;
 use crate::policy::tls::{Certificate, ClientCertificates, MinVersion, Tls};
 use crate::policy::{ListenAddress, Policy};
+use crate::time::WallTime;
 use clients::Clients;
 use names::ByName;
 
@@ -78,6 +84,9 @@ pub struct ServerTls {
     /// For those that do not.
     own: Vec<(ListenAddress, Door)>,
     fingerprint: bool,
+    /// Until when each of the files' certificates is good.
+    expires: Vec<(Arc<str>, WallTime)>,
+    issued: Issued,
     /// `Strict-Transport-Security` (RFC 6797).
     pub hsts: Option<HeaderValue>,
 }
@@ -97,9 +106,9 @@ impl fmt::Debug for ServerTls {
 
 impl ServerTls {
     /// Errors: a certificate that cannot be read, or whose key does not fit.
-    pub fn new(tls: &Tls, tickets: &Tickets) -> Result<Self, TlsError> {
+    pub fn new(tls: &Tls, tickets: &Tickets, issued: &Issued) -> Result<Self, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let certificates: Arc<dyn ResolvesServerCert> = Arc::new(ByName::new(&tls.certificates, &provider)?);
+        let certificates: Arc<dyn ResolvesServerCert> = Arc::new(ByName::new(tls, issued, &provider)?);
         let door = |rule: Option<&ClientCertificates>| {
             let clients = Clients::new(rule, &provider)?;
             let mut config = server_config(tls, &provider, &clients, Arc::clone(&certificates))?;
@@ -112,31 +121,48 @@ impl ServerTls {
             common: door(rules.common.as_deref())?,
             own: own.collect::<Result<_, _>>()?,
             fingerprint: tls.fingerprint,
+            expires: tls.certificates.iter().filter_map(expires).collect(),
+            issued: issued.clone(),
             hsts: tls.hsts.and_then(|age| format!("max-age={}", age.as_secs()).try_into().ok()),
         })
     }
 
+    /// Until when each certificate is good: by its file, or by its name where it was obtained.
+    pub fn expires(&self) -> Vec<(Arc<str>, WallTime)> {
+        self.expires.iter().cloned().chain(self.issued.expires()).collect()
+    }
+
     /// Shakes hands at the listener with this address, as configured. A failure has been told to the client as an alert.
+    /// `None`: it was an authority, which has learnt all that it came for.
     pub async fn accept(
         &self,
         listener: &ListenAddress,
         mut socket: Socket,
-    ) -> io::Result<(TlsStream<Socket>, Guest)> {
+    ) -> io::Result<Option<(TlsStream<Socket>, Guest)>> {
         let own = self.own.iter().find(|(address, _)| address == listener);
         let door = own.map_or(&self.common, |(_, door)| door);
-        if !self.fingerprint {
+        if !self.fingerprint && !self.issued.is_challenged() {
             let stream = door.acceptor.accept(socket).await?;
             let guest = door.clients.guest(stream.get_ref().1)?;
-            return Ok((stream, guest));
+            return Ok(Some((stream, guest)));
         }
         let (accepted, message) = heard::first_message(&mut socket).await?;
-        let fingerprint = ja4::ja4(&message).map(Fingerprint::new);
+        if let Some(config) = self.issued.challenge_of(&accepted.client_hello())? {
+            let mut stream = StartHandshake::from_parts(accepted, socket).into_stream(config).await?;
+            return stream.shutdown().await.map(|()| None);
+        }
+        let fingerprint = self.fingerprint.then(|| ja4::ja4(&message).map(Fingerprint::new)).flatten();
         drop(message);
         let config = Arc::clone(door.acceptor.config());
         let stream = StartHandshake::from_parts(accepted, socket).into_stream(config).await?;
         let guest = door.clients.guest(stream.get_ref().1)?;
-        Ok((stream, Guest { fingerprint, ..guest }))
+        Ok(Some((stream, Guest { fingerprint, ..guest })))
     }
+}
+
+fn expires(certificate: &Certificate) -> Option<(Arc<str>, WallTime)> {
+    let validity = Validity::of(certificate.chain.first()?)?;
+    Some((Arc::clone(&certificate.file), validity.not_after))
 }
 
 /// Whether the certificates of a policy can serve, for whoever does not start it.
@@ -144,7 +170,7 @@ pub fn check(policy: &Policy) -> Result<(), TlsError> {
     policy.upstreams.iter().try_for_each(|upstream| secure::config(upstream).map(drop))?;
     let Some(tls) = &policy.tls else { return Ok(()) };
     let provider = Arc::new(aws_lc_rs::default_provider());
-    ByName::new(&tls.certificates, &provider)?;
+    ByName::new(tls, &Issued::default(), &provider)?;
     tls.client_certificates.all().try_for_each(|rule| Clients::new(Some(rule), &provider).map(drop))
 }
 

@@ -7,6 +7,7 @@
 
 mod access_log;
 mod accounts;
+mod acme;
 mod admin;
 mod announced;
 mod app_faults;

@@ -5,6 +5,7 @@
 //! part's errors are found too.
 
 mod accounts;
+mod acme;
 mod clauses;
 mod conduct;
 mod coverage;
@@ -57,7 +58,7 @@ pub fn compile(config: &Config, directory: &Path, problems: &Problems) -> Option
     if !problems.has_errors() {
         coverage::check(config, &limits, &routes, problems);
     }
-    let tls = tls::compile(config, problems);
+    let tls = tls::compile(config, directory, problems);
     let listen = config.listen.as_ref().map(|listen| listen::compile(listen, problems));
     let policy = Policy {
         listen: listen?,

@@ -1,16 +1,18 @@
 //! Certificates and keys, out of the files that `[tls]` names, and listeners that need them.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
+use super::acme;
 use crate::config::listen::Listener;
 use crate::config::tls::{self as written, Certificate as Written};
 use crate::config::{At, Config, Diagnostic, NamedFiles, Place, Problems};
 use crate::policy::tls::{Certificate, ClientCertificateRules, ClientCertificates, Redirect, Tls};
 
-pub(super) fn compile(config: &Config, problems: &Problems) -> Option<Tls> {
+pub(super) fn compile(config: &Config, directory: &Path, problems: &Problems) -> Option<Tls> {
     let listeners = config.listen.iter().flat_map(|listen| &listen.proxy);
     let first = listeners.into_iter().find_map(|listener| listener.tls);
     let tls = match (&config.tls, first) {
@@ -23,16 +25,23 @@ pub(super) fn compile(config: &Config, problems: &Problems) -> Option<Tls> {
             tls
         }
         (None, Some(place)) => {
-            problems.add(
-                Diagnostic::error(place, "a TLS listener needs a certificate")
-                    .expected("[tls] with `certificates = [{ cert = \"cert.pem\", key = \"key.pem\" }]`"),
-            );
+            problems.add(Diagnostic::error(place, "a TLS listener needs a certificate").expected(
+                "[tls] with `certificates = [{ cert = \"cert.pem\", key = \"key.pem\" }]`, or [tls.acme]",
+            ));
             return None;
         }
         (None, None) => return None,
     };
-    let written::Tls { certificates, min_version, http2, redirect, hsts, client_certificates, fingerprint } =
-        tls.value.as_ref()?;
+    let written::Tls {
+        certificates,
+        acme,
+        min_version,
+        http2,
+        redirect,
+        hsts,
+        client_certificates,
+        fingerprint,
+    } = tls.value.as_ref()?;
     let read = |written: &At<Written>| certificate(&written.value, &config.named, problems);
     let redirects = redirect.as_ref().filter(|redirect| redirect.value != Redirect::No);
     if let (Some(redirect), None) = (redirects, first) {
@@ -43,9 +52,11 @@ pub(super) fn compile(config: &Config, problems: &Problems) -> Option<Tls> {
     }
     // All are read before any is missed, so that every error is found.
     let certificates: Vec<Option<_>> = certificates.iter().map(read).collect();
+    let acme = acme.as_ref().map(|acme| acme::compile(acme, config, directory, problems));
     let rules = rules(client_certificates.as_ref(), config, problems);
     Some(Tls {
         certificates: certificates.into_iter().collect::<Option<_>>()?,
+        acme: acme.map_or(Some(None), |acme| acme.map(Some))?,
         min_version: min_version.unwrap_or_default(),
         http2: http2.unwrap_or(true),
         redirect: redirects.map_or(Redirect::No, |redirect| redirect.value),

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::acme::Acme;
 use super::path::{Case, Parameters, TrailingSlash};
 use super::tls::{ClientCertificates, Redirect, Tls};
 use super::{
@@ -140,6 +141,7 @@ fn listener(listener: &Listener) -> Value {
 fn tls(tls: &Tls) -> Value {
     json!({
         "certificates": tls.certificates.iter().map(|it| &*it.file).collect::<Vec<_>>(),
+        "acme": tls.acme.as_deref().map(acme),
         "min_version": tls.min_version.name(),
         "http2": tls.http2,
         "redirect": match tls.redirect {
@@ -158,6 +160,19 @@ fn tls(tls: &Tls) -> Value {
                 json!({ "address": listener.to_string(), "client_certificates": own.as_deref().map(client_certificates) })
             })
             .collect::<Vec<_>>(),
+    })
+}
+
+/// Without the key that binds the account.
+fn acme(acme: &Acme) -> Value {
+    json!({
+        "names": acme.names.iter().map(|name| &**name).collect::<Vec<_>>(),
+        "directory": &*acme.directory,
+        "verified_by": acme.verify.name(),
+        "contact": acme.contact,
+        "challenge": acme.challenge.name(),
+        "state_dir": acme.state_dir,
+        "external_account": acme.external_account.as_ref().map(|account| &*account.id),
     })
 }
 

@@ -27,6 +27,7 @@ use cors::CorsFields;
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
 /// What the fields of a refusal take, roughly.
@@ -104,6 +105,8 @@ impl Notice {
         let said = Worded::new(self, texts);
         let id = request_id.to_str().unwrap_or("unknown");
         let (status, content_type, body) = match audience.form {
+            // No problem: an authority reads it as it is (RFC 8555 §8.3).
+            _ if self.status == StatusCode::OK => (self.status, OCTETS, self.detail.as_bytes().to_vec()),
             Form::Html => (self.status, HTML, page::page(&said, id)),
             Form::Json => (self.status, PROBLEM_JSON, said.problem(id)),
             Form::Grpc(content_type) => (StatusCode::OK, HeaderValue::from_static(content_type), Vec::new()),

@@ -8,20 +8,24 @@ use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use webpki::EndEntityCert;
 
-use super::TlsError;
-use crate::policy::tls::Certificate;
+use super::{Issued, TlsError};
+use crate::policy::tls::{Certificate, Tls};
 
 #[derive(Debug)]
 pub(super) struct ByName {
     /// In lower case, as written in the certificates: `*` stands for one label (RFC 9525 §6.3).
     names: HashMap<String, Arc<CertifiedKey>>,
     first: Option<Arc<CertifiedKey>>,
+    /// What is obtained while weir runs; asked first, and for no name that the policy does not have.
+    issued: Issued,
+    to_obtain: Vec<Arc<str>>,
 }
 
 impl ByName {
-    pub(super) fn new(certificates: &[Certificate], provider: &CryptoProvider) -> Result<Self, TlsError> {
-        let mut all = ByName { names: HashMap::new(), first: None };
-        for certificate in certificates {
+    pub(super) fn new(tls: &Tls, issued: &Issued, provider: &CryptoProvider) -> Result<Self, TlsError> {
+        let to_obtain = tls.acme.as_ref().map(|acme| acme.names.clone()).unwrap_or_default();
+        let mut all = ByName { names: HashMap::new(), first: None, issued: issued.clone(), to_obtain };
+        for certificate in &tls.certificates {
             let key = Arc::new(certified(certificate, provider)?);
             for name in names(certificate)? {
                 // The first that has a name serves it.
@@ -39,15 +43,35 @@ impl ByName {
             self.names.get(&format!("*.{parent}"))
         })
     }
+
+    /// For whoever asks for no name that is known here.
+    fn of_anybody(&self) -> Option<Arc<CertifiedKey>> {
+        let obtained = || self.to_obtain.iter().find_map(|name| self.issued.certificate(name));
+        self.first.clone().or_else(obtained)
+    }
 }
 
 impl ResolvesServerCert for ByName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        hello.server_name().and_then(|name| self.find(name)).or(self.first.as_ref()).cloned()
+        let Some(name) = hello.server_name() else { return self.of_anybody() };
+        let is_to_obtain = self.to_obtain.iter().any(|to_obtain| **to_obtain == *name);
+        let issued = if is_to_obtain { self.issued.certificate(name) } else { None };
+        if let Some(found) = issued.or_else(|| self.find(name).cloned()) {
+            return Some(found);
+        }
+        if is_to_obtain {
+            tracing::debug!(name, "a handshake fails: there is no certificate for this name yet");
+            // Somebody else's would be refused as well, and less clearly.
+            return None;
+        }
+        self.of_anybody()
     }
 }
 
-fn certified(certificate: &Certificate, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+pub(super) fn certified(
+    certificate: &Certificate,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, TlsError> {
     CertifiedKey::from_der(certificate.chain.clone(), certificate.key.clone_key(), provider)
         .map_err(|why| TlsError::of_certificate(certificate, why))
 }

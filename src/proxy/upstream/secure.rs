@@ -15,7 +15,7 @@ use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{self, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::policy;
-use crate::policy::tls::{UpstreamTls, Verify};
+use crate::policy::tls::Verify;
 use crate::proxy::outbox::Socket;
 use crate::proxy::tls::TlsError;
 
@@ -59,7 +59,7 @@ pub fn config(upstream: &policy::Upstream) -> Result<Option<Arc<ClientConfig>>, 
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&TLS13, &TLS12])
         .map_err(TlsError::Setup)?;
-    let builder = match roots(tls)? {
+    let builder = match roots(&tls.verify)? {
         Some(roots) => builder.with_root_certificates(roots),
         None => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider))),
     };
@@ -75,9 +75,9 @@ pub fn config(upstream: &policy::Upstream) -> Result<Option<Arc<ClientConfig>>, 
 }
 
 /// `None`: no certificate is looked at.
-fn roots(tls: &UpstreamTls) -> Result<Option<RootCertStore>, TlsError> {
+pub fn roots(verify: &Verify) -> Result<Option<RootCertStore>, TlsError> {
     let mut roots = RootCertStore::empty();
-    match &tls.verify {
+    match verify {
         Verify::Nobody => return Ok(None),
         Verify::By { file, authorities } => {
             for authority in authorities {

@@ -12,6 +12,7 @@
 //! | [`Http2Origin`] | an app that speaks HTTP/2 |
 //! | [`FrameServer`] | one that writes HTTP/2 frame by frame |
 //! | [`Authority`] | certificates, and clients that trust them |
+//! | [`ReadyPebble`] | an authority that issues certificates (ACME) |
 //! | [`SecureOrigin`] | a scripted app that speaks TLS |
 //! | [`SecureClient`] | a blocking connection by TLS |
 //! | [`Load`] | steady load, for tests of what must not be noticed |
@@ -34,6 +35,7 @@ mod load;
 mod message;
 mod metrics;
 mod origin;
+mod pebble;
 mod process;
 mod secure;
 mod secure_origin;
@@ -51,6 +53,7 @@ pub(crate) use load::Load;
 pub(crate) use message::{Message, assert_weirs_own};
 pub(crate) use metrics::Metrics;
 pub(crate) use origin::{RawOrigin, Vacant, echo};
+pub(crate) use pebble::{EXTERNAL_KEY, Looks, ReadyPebble};
 pub(crate) use process::{Launch, Weir};
 pub(crate) use secure::{SecureClient, V12, V13};
 pub(crate) use secure_origin::{SecureOrigin, SecureSocket};

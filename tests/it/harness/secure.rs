@@ -19,9 +19,18 @@ pub(crate) struct SecureClient(StreamOwned<ClientConnection, TcpStream>);
 impl SecureClient {
     /// Shakes hands, as far as a client can tell: by TLS 1.3 it may learn only from the first answer that it failed.
     pub(crate) fn connect(config: &Arc<ClientConfig>, to: SocketAddr) -> io::Result<Self> {
+        Self::connect_by_name(config, "app.test", to)
+    }
+
+    /// The same, to another name.
+    pub(crate) fn connect_by_name(
+        config: &Arc<ClientConfig>,
+        name: &'static str,
+        to: SocketAddr,
+    ) -> io::Result<Self> {
         let socket = TcpStream::connect_timeout(&to, PATIENCE)?;
         socket.set_read_timeout(Some(PATIENCE))?;
-        let name = ServerName::try_from("app.test").unwrap();
+        let name = ServerName::try_from(name).unwrap();
         let mut stream = StreamOwned::new(ClientConnection::new(Arc::clone(config), name).unwrap(), socket);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock)?;
