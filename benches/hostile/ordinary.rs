@@ -10,8 +10,6 @@ use tokio::runtime;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::Met;
-
 /// Connections that are kept.
 const KEPT: u32 = 20;
 /// Longer than any request should take.
@@ -35,6 +33,13 @@ pub(crate) struct Latencies {
     /// In milliseconds, sorted.
     ms: Vec<f64>,
     pub(crate) failed: usize,
+}
+
+/// What ordinary clients met in one phase.
+#[derive(Debug)]
+pub(crate) struct Met {
+    pub(crate) kept: Latencies,
+    pub(crate) fresh: Latencies,
 }
 
 impl Latencies {
