@@ -2,9 +2,12 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use tokio::time::Instant as RuntimeInstant;
+
 use crate::time::{Moment, WallTime};
 
-/// The running process's clock: moments since it was started, and the wall time for people.
+/// The running process's clock: moments since it was started, and the wall time for people. Moments are the runtime's:
+/// where a test has its time stand still, so does the proxy's.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     origin: Instant,
@@ -14,13 +17,13 @@ pub struct Clock {
 impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
     pub fn start() -> Self {
-        Clock { origin: Instant::now(), origin_unix_ms: unix_ms() }
+        Clock { origin: RuntimeInstant::now().into_std(), origin_unix_ms: unix_ms() }
     }
 
     /// Monotonic; nanoseconds since [`Clock::start`].
     #[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
     pub fn now(&self) -> Moment {
-        Moment::from_nanos(crate::time::nanos(Instant::now().duration_since(self.origin)))
+        Moment::from_nanos(crate::time::nanos(RuntimeInstant::now().into_std().duration_since(self.origin)))
     }
 
     pub fn wall(&self) -> WallTime {

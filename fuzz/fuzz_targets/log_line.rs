@@ -14,7 +14,7 @@ use weir::replay::formats::fields::Fields;
 use weir::replay::formats::{Format, LineReader};
 
 static POLICY: LazyLock<Arc<Policy>> = LazyLock::new(|| {
-    let text = "[upstreams.app]\nservers = [\"127.0.0.1:1\"]\n[[limits]]\nname = \"all\"\nkey = [\"client\"]\nrate = \"2/1m\"\n";
+    let text = "[listen]\nproxy = \"127.0.0.1:0\"\n[upstreams.app]\nservers = [\"127.0.0.1:1\"]\n[[limits]]\nname = \"all\"\nkey = [\"client\"]\nrate = \"2/1m\"\n";
     Arc::new(config::from_str("weir.toml", text, Path::new(".")).expect("a sound configuration").policy)
 });
 

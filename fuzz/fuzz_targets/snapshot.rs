@@ -36,7 +36,7 @@ static BEGINNING: LazyLock<Vec<u8>> = LazyLock::new(|| {
 
 fn engine() -> Engine {
     let engine = Engine::with_key(1 << 20, [7; 16]).watching(1 << 20);
-    let text = "[upstreams.app]\nservers = [\"127.0.0.1:1\"]\n[[limits]]\nname = \"all\"\nkey = [\"client\"]\nrate = \"2/1m\"\n";
+    let text = "[listen]\nproxy = \"127.0.0.1:0\"\n[upstreams.app]\nservers = [\"127.0.0.1:1\"]\n[[limits]]\nname = \"all\"\nkey = [\"client\"]\nrate = \"2/1m\"\n";
     let policy = config::from_str("weir.toml", text, Path::new(".")).expect("a sound configuration").policy;
     // So that the head has names of limits.
     drop(engine.bind(policy.into()));

@@ -54,6 +54,8 @@ pub mod response_body;
 pub mod robots;
 pub mod room;
 pub mod serve;
+#[cfg(test)]
+mod simulation;
 mod socket_file;
 pub mod stream;
 pub mod tls;
@@ -153,6 +155,39 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// All that is shared, before anybody serves.
+    fn new(policy: Policy, options: &mut Options) -> io::Result<Self> {
+        declare_faults(&options.metrics);
+        let engine = options.engine.take().unwrap_or_else(|| {
+            let engine = Engine::new(policy.memory_of_limits()).watching(policy.memory_of_conduct());
+            engine.starting_at(options.clock.wall_at(Moment::ORIGIN))
+        });
+        let identity_key = options.identity_key.map_or_else(random_key, Ok)?;
+        let identity = Arc::new(Memory::new(&identity_key));
+        let tickets = Tickets::new()?;
+        let tls = (&tickets, &options.issued);
+        let live =
+            Live::new(policy, &engine, &identity, &options.metrics, tls, None).map_err(io::Error::other)?;
+        Ok(Shared {
+            clock: options.clock,
+            engine,
+            metrics: options.metrics.clone(),
+            live: ArcSwap::from_pointee(live),
+            lifecycle: Lifecycle::new(),
+            access_log: options.access_log.take(),
+            identity,
+            tickets,
+            issued: std::mem::take(&mut options.issued),
+            secure_port: None,
+            refusals: Arc::default(),
+            findings: Arc::default(),
+            finding_lines: watching::Lines::default(),
+            robots: RobotsFiles::default(),
+            room: Arc::new(Room::new(files_max())),
+            policy_changes: watch::Sender::new(()),
+        })
+    }
+
     /// The port to which plain requests are sent, if they are.
     fn redirect_port(&self, policy: &Policy) -> Option<u16> {
         match policy.tls.as_ref()?.redirect {
@@ -253,17 +288,8 @@ impl Proxy {
     /// Errors: an address that cannot be bound (the message names it), certificates that cannot serve, no more
     /// threads, or no random number.
     pub fn start(policy: Policy, mut options: Options) -> io::Result<Proxy> {
-        declare_faults(&options.metrics);
-        let engine = options.engine.take().unwrap_or_else(|| {
-            let engine = Engine::new(policy.memory_of_limits()).watching(policy.memory_of_conduct());
-            engine.starting_at(options.clock.wall_at(Moment::ORIGIN))
-        });
-        let identity_key = options.identity_key.map_or_else(random_key, Ok)?;
-        let identity = Arc::new(Memory::new(&identity_key));
-        let tickets = Tickets::new()?;
-        let tls = (&tickets, &options.issued);
-        let live =
-            Live::new(policy, &engine, &identity, &options.metrics, tls, None).map_err(io::Error::other)?;
+        let mut shared = Shared::new(policy, &mut options)?;
+        let live = shared.live.load_full();
         let workers = workers(&live.policy);
         let mut per_worker: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
         let (mut addresses, mut files, mut copies) = (Vec::new(), Vec::new(), Vec::new());
@@ -286,24 +312,8 @@ impl Proxy {
                  to [listen], or take it out of the socket unit"
             );
         }
-        let shared = Arc::new(Shared {
-            clock: options.clock,
-            engine,
-            metrics: options.metrics,
-            live: ArcSwap::from_pointee(live),
-            lifecycle: Lifecycle::new(),
-            access_log: options.access_log,
-            identity,
-            tickets,
-            issued: options.issued,
-            secure_port,
-            refusals: Arc::default(),
-            findings: Arc::default(),
-            finding_lines: watching::Lines::default(),
-            robots: RobotsFiles::default(),
-            room: Arc::new(Room::new(files_max())),
-            policy_changes: watch::Sender::new(()),
-        });
+        shared.secure_port = secure_port;
+        let shared = Arc::new(shared);
         let open = FindingFilter { is_open: Some(true), ..FindingFilter::default() };
         shared.findings.go_on_with(&shared.engine.findings(&open, usize::MAX), &shared.live.load().policy);
         let started: io::Result<Vec<_>> = per_worker

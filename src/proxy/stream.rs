@@ -9,11 +9,16 @@ use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 
+#[cfg(test)]
+use super::simulation::network;
+
 /// Bytes both ways, whatever they travel over.
 #[derive(Debug)]
 pub enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    #[cfg(test)]
+    Simulated(network::End),
 }
 
 /// The half of a [`Stream`] that reads.
@@ -21,6 +26,8 @@ pub enum Stream {
 pub enum ReadHalf {
     Tcp(tcp::OwnedReadHalf),
     Unix(unix::OwnedReadHalf),
+    #[cfg(test)]
+    Simulated(network::Reader),
 }
 
 /// The half of a [`Stream`] that writes. Dropping it ends that direction.
@@ -28,6 +35,8 @@ pub enum ReadHalf {
 pub enum WriteHalf {
     Tcp(tcp::OwnedWriteHalf),
     Unix(unix::OwnedWriteHalf),
+    #[cfg(test)]
+    Simulated(network::Writer),
 }
 
 impl Stream {
@@ -41,6 +50,8 @@ impl Stream {
                 let (read, write) = stream.into_split();
                 (ReadHalf::Unix(read), WriteHalf::Unix(write))
             }
+            #[cfg(test)]
+            Stream::Simulated(end) => (ReadHalf::Simulated(end.reader), WriteHalf::Simulated(end.writer)),
         }
     }
 
@@ -50,6 +61,8 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.async_io(Interest::READABLE, &mut peek).await,
             Stream::Unix(stream) => stream.async_io(Interest::READABLE, &mut peek).await,
+            #[cfg(test)]
+            Stream::Simulated(_) => peek(),
         }
     }
 }
@@ -71,6 +84,8 @@ impl AsFd for Stream {
         match self {
             Stream::Tcp(stream) => stream.as_fd(),
             Stream::Unix(stream) => stream.as_fd(),
+            #[cfg(test)]
+            Stream::Simulated(end) => end.as_fd(),
         }
     }
 }
@@ -81,6 +96,8 @@ impl ReadHalf {
         match self {
             ReadHalf::Tcp(half) => half.try_read(into),
             ReadHalf::Unix(half) => half.try_read(into),
+            #[cfg(test)]
+            ReadHalf::Simulated(half) => half.try_read(into),
         }
     }
 }
@@ -90,6 +107,8 @@ impl AsFd for ReadHalf {
         match self {
             ReadHalf::Tcp(half) => half.as_ref().as_fd(),
             ReadHalf::Unix(half) => half.as_ref().as_fd(),
+            #[cfg(test)]
+            ReadHalf::Simulated(half) => half.as_fd(),
         }
     }
 }
@@ -99,6 +118,8 @@ impl AsFd for WriteHalf {
         match self {
             WriteHalf::Tcp(half) => half.as_ref().as_fd(),
             WriteHalf::Unix(half) => half.as_ref().as_fd(),
+            #[cfg(test)]
+            WriteHalf::Simulated(half) => half.as_fd(),
         }
     }
 }
@@ -115,6 +136,8 @@ macro_rules! read_by_kind {
                 match self.get_mut() {
                     $type::Tcp(inner) => Pin::new(inner).poll_read(cx, buf),
                     $type::Unix(inner) => Pin::new(inner).poll_read(cx, buf),
+                    #[cfg(test)]
+                    $type::Simulated(inner) => Pin::new(inner).poll_read(cx, buf),
                 }
             }
         }
@@ -129,6 +152,8 @@ macro_rules! write_by_kind {
                 match self.get_mut() {
                     $type::Tcp(inner) => Pin::new(inner).poll_write(cx, buf),
                     $type::Unix(inner) => Pin::new(inner).poll_write(cx, buf),
+                    #[cfg(test)]
+                    $type::Simulated(inner) => Pin::new(inner).poll_write(cx, buf),
                 }
             }
 
@@ -140,6 +165,8 @@ macro_rules! write_by_kind {
                 match self.get_mut() {
                     $type::Tcp(inner) => Pin::new(inner).poll_write_vectored(cx, bufs),
                     $type::Unix(inner) => Pin::new(inner).poll_write_vectored(cx, bufs),
+                    #[cfg(test)]
+                    $type::Simulated(inner) => Pin::new(inner).poll_write_vectored(cx, bufs),
                 }
             }
 
@@ -151,6 +178,8 @@ macro_rules! write_by_kind {
                 match self.get_mut() {
                     $type::Tcp(inner) => Pin::new(inner).poll_flush(cx),
                     $type::Unix(inner) => Pin::new(inner).poll_flush(cx),
+                    #[cfg(test)]
+                    $type::Simulated(inner) => Pin::new(inner).poll_flush(cx),
                 }
             }
 
@@ -158,6 +187,8 @@ macro_rules! write_by_kind {
                 match self.get_mut() {
                     $type::Tcp(inner) => Pin::new(inner).poll_shutdown(cx),
                     $type::Unix(inner) => Pin::new(inner).poll_shutdown(cx),
+                    #[cfg(test)]
+                    $type::Simulated(inner) => Pin::new(inner).poll_shutdown(cx),
                 }
             }
         }

@@ -129,6 +129,10 @@ pub(in crate::proxy) async fn open(
 }
 
 async fn reach(server: &policy::Server, announced: Option<Announced>) -> Result<Stream, ConnectError> {
+    #[cfg(test)]
+    if let Some(dialled) = crate::proxy::simulation::dial().await {
+        return dialled.map_err(ConnectError::of);
+    }
     let mut stream = match &server.address {
         ServerAddress::Ip(address) => tcp(&[*address]).await?,
         ServerAddress::Name { host, port } => {
