@@ -88,6 +88,8 @@ pub struct Event<'a> {
     /// Whether weir answered because nothing is there that was asked for. That tells of the request, and not of how
     /// the app is.
     pub is_astray: bool,
+    /// How many of the same it stands for, itself included. Only what weir refused is told together.
+    pub times: u16,
 }
 
 impl Conduct {
@@ -192,7 +194,7 @@ impl Conduct {
             *self = Conduct { known_as: self.known_as, turns: self.turns, ..Conduct::new(now) };
         }
         let known_as = self.known_as;
-        self.requests = self.requests.saturating_add(1);
+        self.requests = self.requests.saturating_add(event.times.into());
         self.last = self.last.max(now);
         self.note_client(event);
         if answer.status == 0 {
@@ -258,8 +260,10 @@ impl Conduct {
 
     /// A request that weir answered itself is demand and nothing else: no evidence of what the app has or bears.
     fn note_demand(&mut self, event: &Event<'_>) {
-        let Event { sight, answer, at, .. } = *event;
-        self.lately.current(MEMORY, at).logins_refused.add(answer.login.is_some());
+        let Event { sight, answer, at, times, .. } = *event;
+        if answer.login.is_some() {
+            self.lately.current(MEMORY, at).logins_refused.add_all(times);
+        }
         if matches!(sight.kind, Kind::Page | Kind::Call) {
             self.note_page(Page::of(event));
         }

@@ -107,11 +107,16 @@ impl Counters {
 pub(super) trait Tally {
     /// One more if `is`.
     fn add(&mut self, is: bool);
+    fn add_all(&mut self, times: u16);
 }
 
 impl Tally for u16 {
     fn add(&mut self, is: bool) {
-        *self = self.saturating_add(u16::from(is));
+        self.add_all(u16::from(is));
+    }
+
+    fn add_all(&mut self, times: u16) {
+        *self = self.saturating_add(times);
     }
 }
 

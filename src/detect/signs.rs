@@ -64,6 +64,6 @@ impl<'a> Event<'a> {
             Referer::Page { host: from, target, .. } if host == Some(from) => Origin::Own(target),
             Referer::Page { .. } | Referer::Other => Origin::External,
         };
-        Event { sight, origin, answer, is_slow: false, at, from: 0, is_astray: false }
+        Event { sight, origin, answer, is_slow: false, at, from: 0, is_astray: false, times: 1 }
     }
 }

@@ -103,7 +103,7 @@ impl Site {
         if answer.status != 0 {
             self.health.current(health::MEMORY, at).note(answer, is_slow);
         }
-        Event { sight, origin, answer, is_slow, at, from: 0, is_astray: false }
+        Event { sight, origin, answer, is_slow, at, from: 0, is_astray: false, times: 1 }
     }
 
     /// The app's answers to everybody within an hour.

@@ -60,11 +60,13 @@ pub(super) struct Page {
     /// When the refusal is over, if it is one and said so.
     welcome_from: Option<Moment>,
     pub(super) at: Moment,
+    /// How many of the same it stands for, itself included.
+    times: u16,
 }
 
 impl Page {
     pub(super) fn of(event: &Event<'_>) -> Self {
-        let Event { sight, origin, answer, at, .. } = *event;
+        let Event { sight, origin, answer, at, times, .. } = *event;
         Page {
             target: sight.target,
             template: sight.template,
@@ -75,6 +77,7 @@ impl Page {
             status: answer.status,
             welcome_from: answer.told.map(|told| at.after(told)),
             at,
+            times,
         }
     }
 }
@@ -105,9 +108,9 @@ impl Trail {
 
     /// Counts a page or a call.
     pub(super) fn note(&mut self, lately: &mut Counters, page: &Page) {
-        self.rate.add(1, page.at);
+        self.rate.add(page.times, page.at);
         if self.last.at != Moment::ORIGIN {
-            self.intervals.add(page.at.since(self.last.at));
+            self.intervals.add(page.at.since(self.last.at) / u32::from(page.times.max(1)));
         }
         if page.status != 0 {
             self.note_answer(lately, page);
@@ -163,12 +166,14 @@ impl Trail {
     fn note_repeat(&mut self, lately: &mut Counters, page: &Page) {
         let is_same = self.last.target == page.target;
         // What is sent to one address may be something else each time; what is fetched from it is not.
-        self.same = if is_same && page.is_get { self.same.saturating_add(1) } else { 1 };
+        self.same = if is_same && page.is_get { self.same.saturating_add(page.times) } else { 1 };
         // Who stays away for as long as a refusal asked to is polite, however often that happens.
         let is_polite = self.last.welcome_from.is_some_and(|from| page.at >= from);
         let is_in_vain =
             self.last.is_unavailable || (self.last.is_wrong && page.at.since(self.last.at) < AT_ONCE);
-        lately.repeats.add(is_same && is_in_vain && !is_polite);
+        if is_same && is_in_vain && !is_polite {
+            lately.repeats.add_all(page.times);
+        }
         self.last = Last {
             target: page.target,
             at: page.at,

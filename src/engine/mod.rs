@@ -28,8 +28,8 @@ pub use snapshot::{Extent, OtherKey, Restore, SnapshotHead, SnapshotPart};
 pub use switch::ModeOverride;
 pub use ticket::Ticket;
 pub use watch::{
-    Arrival, Case, Earlier, FINDING_KEPT_FOR, FindingEvent, FindingEvents, FindingFilter, Sanction, Text,
-    WatchStats,
+    Arrival, Case, Earlier, FINDING_KEPT_FOR, Fields, FindingEvent, FindingEvents, FindingFilter, Sanction,
+    Text, WatchStats,
 };
 
 use std::net::IpAddr;
@@ -213,6 +213,12 @@ impl Engine {
     /// Reads requests for the detectors. Everything that the engine sees is to be read by this one.
     pub fn reader(&self) -> &Reader {
         &self.reader
+    }
+
+    /// For how many of the same a request that is refused is to be watched, itself included. The same one, refused more
+    /// often than 16 times within a second, is watched once for 16; 0: not this one.
+    pub fn echo(&self, facts: &Facts<'_>, query: Option<&str>) -> u16 {
+        self.watch.echo(facts, query)
     }
 
     /// Lets detectors see a request, admitted or not, once its answer is known. A ticket may be without a decision:

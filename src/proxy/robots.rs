@@ -55,16 +55,25 @@ struct Known {
 
 impl RobotsFiles {
     /// Whether a crawler that calls itself so is asked not to fetch this.
-    pub(super) fn forbids(&self, host: &str, user_agent: &str, path: &str, query: Option<&str>) -> bool {
+    pub(super) fn forbids<'a>(
+        &self,
+        host: &str,
+        user_agent: impl FnOnce() -> &'a str,
+        path: &str,
+        query: Option<&str>,
+    ) -> bool {
         let known = self.0.load();
+        if known.is_empty() {
+            return false;
+        }
         let of = |wanted: Option<&str>| known.iter().find(|known| known.host.as_deref() == wanted);
         let Some(known) = of(Some(host)).or_else(|| of(None)) else { return false };
         if known.rules.is_empty() {
             return false;
         }
         match query {
-            Some(query) => known.rules.forbids(user_agent, &format!("{path}?{query}")),
-            None => known.rules.forbids(user_agent, path),
+            Some(query) => known.rules.forbids(user_agent(), &format!("{path}?{query}")),
+            None => known.rules.forbids(user_agent(), path),
         }
     }
 
@@ -323,7 +332,7 @@ mod tests {
     #[test]
     fn every_host_has_its_own_rules() {
         let files = RobotsFiles::default();
-        assert!(!files.forbids("a.example", "bot", "/private", None));
+        assert!(!files.forbids("a.example", || "bot", "/private", None));
         let known = |host: Option<&str>, text: &str| Known {
             host: host.map(str::to_owned),
             rules: Arc::new(Robots::parse(text.as_bytes())),
@@ -332,8 +341,8 @@ mod tests {
             known(None, "user-agent: *\ndisallow: /private"),
             known(Some("a.example"), "user-agent: *\ndisallow: /*?page="),
         ]));
-        assert!(!files.forbids("a.example", "bot", "/private", None));
-        assert!(files.forbids("a.example", "bot", "/list", Some("page=2")));
-        assert!(files.forbids("b.example", "bot", "/private/x", None));
+        assert!(!files.forbids("a.example", || "bot", "/private", None));
+        assert!(files.forbids("a.example", || "bot", "/list", Some("page=2")));
+        assert!(files.forbids("b.example", || "bot", "/private/x", None));
     }
 }

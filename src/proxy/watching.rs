@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::exchange::Exchange;
 use super::{Live, Shared, identify};
 use crate::detect::{Kind, Request};
-use crate::engine::{Arrival, Case, FindingEvent, FindingEvents, Text};
+use crate::engine::{Arrival, Case, Fields, FindingEvent, FindingEvents, Text};
 use crate::facts::{Account, Client, Facts};
 use crate::finding::RequestId;
 use crate::findings::report::FindingReport;
@@ -24,27 +24,32 @@ use crate::time::Moment;
 /// How often findings are looked for that are over.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
-/// Lets detectors see a request, admitted or not, once its answer is known. Reads nothing where nobody looks.
-pub(super) fn see(exchange: &mut Exchange, facts: &Facts<'_>, query: Option<&str>) {
+/// Lets detectors see a request, admitted or not, once its answer is known. Reads nothing where nobody looks, and little
+/// of what is refused again and again.
+pub(super) fn see(exchange: &mut Exchange, facts: &Facts<'_>, query: Option<&str>, is_refused: bool) {
     if !exchange.live.binding.reads_requests() {
         return;
     }
     let shared = Arc::clone(exchange.shared());
     let (engine, reader) = (&shared.engine, shared.engine.reader());
+    let times = if is_refused { engine.echo(facts, query) } else { 1 };
+    if times == 0 {
+        return;
+    }
     let field = |name: HeaderName| facts.headers.get(name).and_then(|value| value.to_str().ok());
     let request = Request { method: facts.method.as_str(), path: facts.path, query, referer: field(REFERER) };
     let mut sight = reader.read(&request);
     // It asks for pages to be left alone; what they are made of is fetched with them.
     sight.is_disallowed = matches!(sight.kind, Kind::Page | Kind::Call) && {
-        let user_agent = field(USER_AGENT).unwrap_or_default();
+        let user_agent = || field(USER_AGENT).unwrap_or_default();
         shared.robots.forbids(facts.host, user_agent, facts.path, query)
     };
     let host = (!facts.host.is_empty()).then(|| reader.host(facts.host));
     let request_id = RequestId::new(exchange.request_id.as_bytes());
-    let arrival = Arrival::of(facts, sight, host, Some(request_id)).with_query(query);
+    let arrival = Arrival { times, ..Arrival::of(facts, sight, host, Some(request_id)).with_query(query) };
     let ticket = exchange.ticket.take().unwrap_or_default();
     exchange.ticket = Some(engine.watch(&exchange.live.binding, ticket, &arrival));
-    exchange.accounts.clone_from(&facts.who.accounts);
+    exchange.keep_accounts(facts.who);
 }
 
 /// Lets detectors see a request that no route leads to, or whose host or path cannot be read: whoever looks for what is
@@ -68,22 +73,16 @@ pub(super) fn see_astray(exchange: &mut Exchange, parts: &request::Parts, target
         who: &who,
         method: &parts.method,
         path,
-        text: Text {
-            query,
-            host: &host,
-            route: None,
-            user_agent: field(USER_AGENT),
-            referer,
-            headers: Some(&parts.headers),
-        },
+        text: Text { query, host: &host, route: None, fields: Fields::All(&parts.headers) },
         sight: reader.read(&request),
         host: (!host.is_empty()).then(|| reader.host(&host)),
         request_id: Some(RequestId::new(exchange.request_id.as_bytes())),
         is_astray: true,
+        times: 1,
     };
     let ticket = exchange.ticket.take().unwrap_or_default();
     exchange.ticket = Some(engine.watch(&exchange.live.binding, ticket, &arrival));
-    exchange.accounts.clone_from(&who.accounts);
+    exchange.keep_accounts(&who);
 }
 
 /// Closes findings that were not seen for a while, for as long as weir runs.

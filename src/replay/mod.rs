@@ -23,7 +23,7 @@ use std::time::Duration;
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::detect::{MethodClass, Request, Sight};
-use crate::engine::{Arrival, Binding, Engine, FindingEvents, Text, Ticket};
+use crate::engine::{Arrival, Binding, Engine, Fields, FindingEvents, Text, Ticket};
 use crate::facts::{Client, Facts, Fingerprint, Origin, Outcome, Who};
 use crate::finding::RequestId;
 use crate::policy::{Policy, RouteId, path};
@@ -101,7 +101,8 @@ impl Replay {
         let who = Who { accounts: account.into_iter().collect(), fingerprint, ..Who::default() };
         let who = &who;
         let route = policy.find_route(entry.host.unwrap_or_default(), path);
-        let (verdict, ticket) = self.admit(entry, (client, who), method.as_ref(), path, route);
+        let (verdict, times, ticket) =
+            self.admit(entry, (client, who), method.as_ref(), (path, query), route);
         let arrival = Arrival {
             at: self.now,
             address: entry.client,
@@ -113,9 +114,7 @@ impl Replay {
                 query,
                 host: entry.host.unwrap_or_default(),
                 route,
-                user_agent: entry.user_agent,
-                referer: entry.referer,
-                headers: None,
+                fields: Fields::Logged { user_agent: entry.user_agent, referer: entry.referer },
             },
             sight: self.sight(entry, path, query),
             host: entry.host.map(|host| self.engine.reader().host(host)),
@@ -124,8 +123,9 @@ impl Replay {
                 None => RequestId::numbered(self.requests),
             }),
             is_astray: entry.by_proxy && is_astray(&policy, raw, route),
+            times,
         };
-        let ticket = self.engine.watch(&self.binding, ticket, &arrival);
+        let ticket = if times == 0 { ticket } else { self.engine.watch(&self.binding, ticket, &arrival) };
         let is_refused = matches!(verdict, Verdict::Refuse(_) | Verdict::Convict(_));
         let outcome = Outcome {
             at: self.now,
@@ -158,16 +158,17 @@ impl Replay {
         sight
     }
 
+    /// What would have become of it, and for how many of the same it is to be watched.
     fn admit(
         &self,
         entry: &Entry<'_>,
         (client, who): (Client, &Who),
         method: Option<&Method>,
-        path: &str,
+        (path, query): (&str, Option<&str>),
         route: Option<RouteId>,
-    ) -> (Verdict, Ticket) {
+    ) -> (Verdict, u16, Ticket) {
         let (Some(method), Some(route)) = (method, route) else {
-            return (Verdict::Forward, Ticket::default());
+            return (Verdict::Forward, 1, Ticket::default());
         };
         let facts = Facts {
             at: self.now,
@@ -183,7 +184,11 @@ impl Replay {
             waited: Duration::ZERO,
         };
         let (decision, ticket) = self.engine.admit(&self.binding, &facts);
-        (decision.verdict, ticket)
+        let times = match decision.verdict {
+            Verdict::Forward | Verdict::Delay(_) => 1,
+            Verdict::Refuse(_) | Verdict::Convict(_) => self.engine.echo(&facts, query),
+        };
+        (decision.verdict, times, ticket)
     }
 }
 

@@ -54,6 +54,23 @@ fn a_refused_flood_is_a_flood() {
     assert_eq!(stage.found(Behaviour::Flood).len(), 1);
 }
 
+/// Promise: of the same request, refused thousands of times a second, all but fifteen a second count, in the finding as
+/// well; and what hammers at one thing is found for certain.
+#[test]
+fn a_hammer_that_is_refused_counts_in_full() {
+    let limits = vec![per_client("one", sliding(1, 3600 * SECOND))];
+    let mut stage = Stage::new(watching(vec![detector(Behaviour::Flood, Mode::Shadow)], limits));
+    let sent = 3 * 2000;
+    for _ in 0..sent {
+        stage.play(page(1, "/export"));
+        stage.wait(Duration::from_micros(500));
+    }
+    let found = stage.found(Behaviour::Flood);
+    let finding = &found.first().expect("a finding").finding;
+    assert!((sent - 4 * 15..=sent).contains(&finding.requests), "{}", finding.requests);
+    assert!(finding.confidence > 0.9);
+}
+
 /// Promise: a limit on logins does not hide stuffing: of forty attempts three are admitted and fail, and the other
 /// thirty-seven are attempts all the same.
 #[test]

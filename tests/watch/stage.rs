@@ -145,8 +145,9 @@ impl Stage {
             Request { method: step.method.as_str(), path: step.path, query: None, referer: step.referer };
         let (sight, host) = (reader.read(&request), reader.host("app.test"));
         let id = RequestId::numbered(self.requests);
-        let arrival = Arrival { address, client, ..Arrival::of(&facts, sight, Some(host), Some(id)) };
-        let ticket = self.engine.watch(&self.binding, ticket, &arrival);
+        let times = if verdict == Verdict::Forward { 1 } else { self.engine.echo(&facts, None) };
+        let arrival = Arrival { address, client, times, ..Arrival::of(&facts, sight, Some(host), Some(id)) };
+        let ticket = if times == 0 { ticket } else { self.engine.watch(&self.binding, ticket, &arrival) };
         let outcome = match verdict {
             Verdict::Forward => answer(Origin::App, step.status, self.now),
             _ => answer(Origin::Weir, 429, self.now),

@@ -37,6 +37,8 @@ pub struct Arrival<'a> {
     pub request_id: Option<RequestId>,
     /// No route leads to it, or its path cannot be read: nothing is there that it asks for, and weir says so.
     pub is_astray: bool,
+    /// How many of the same it stands for, itself included; see [`Engine::echo`](crate::engine::Engine::echo).
+    pub times: u16,
 }
 
 /// What rules may ask about a request, and nothing else looks at.
@@ -47,10 +49,41 @@ pub struct Text<'a> {
     pub host: &'a str,
     /// `None`: no route leads to the path.
     pub route: Option<RouteId>,
-    pub user_agent: Option<&'a str>,
-    pub referer: Option<&'a str>,
-    /// `None`: they are not known.
-    pub headers: Option<&'a HeaderMap>,
+    pub fields: Fields<'a>,
+}
+
+/// Where the fields of a request are read.
+#[derive(Clone, Copy, Debug)]
+pub enum Fields<'a> {
+    /// All of them, and none is looked for before a rule asks.
+    All(&'a HeaderMap),
+    /// What a log tells.
+    Logged { user_agent: Option<&'a str>, referer: Option<&'a str> },
+}
+
+impl<'a> Fields<'a> {
+    pub const NONE: Fields<'static> = Fields::Logged { user_agent: None, referer: None };
+
+    /// Empty where there is none, as in a rule.
+    pub(super) fn user_agent(self) -> &'a str {
+        let user_agent = match self {
+            Fields::All(headers) => text(headers, USER_AGENT),
+            Fields::Logged { user_agent, .. } => user_agent,
+        };
+        user_agent.unwrap_or_default()
+    }
+
+    pub(super) fn referer(self) -> &'a str {
+        let referer = match self {
+            Fields::All(headers) => text(headers, REFERER),
+            Fields::Logged { referer, .. } => referer,
+        };
+        referer.unwrap_or_default()
+    }
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 impl<'a> Arrival<'a> {
@@ -65,27 +98,22 @@ impl<'a> Arrival<'a> {
             who: Who::ANYONE,
             method: &Method::GET,
             path: "",
-            text: Text { query: None, host: "", route: None, user_agent: None, referer: None, headers: None },
+            text: Text { query: None, host: "", route: None, fields: Fields::NONE },
             sight,
             host: None,
             request_id: None,
             is_astray: true,
+            times: 1,
         }
     }
 
     /// The request of these facts, without a query.
     pub fn of(facts: &Facts<'a>, sight: Sight, host: Option<u64>, request_id: Option<RequestId>) -> Self {
         let Facts { at, address, client, who, method, path, headers, .. } = *facts;
-        let field = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        let text = Text {
-            query: None,
-            host: facts.host,
-            route: Some(facts.route),
-            user_agent: field(USER_AGENT),
-            referer: field(REFERER),
-            headers: Some(headers),
-        };
-        Arrival { at, address, client, who, method, path, text, sight, host, request_id, is_astray: false }
+        let fields = Fields::All(headers);
+        let text = Text { query: None, host: facts.host, route: Some(facts.route), fields };
+        let (is_astray, times) = (false, 1);
+        Arrival { at, address, client, who, method, path, text, sight, host, request_id, is_astray, times }
     }
 
     /// The same with a query.
@@ -142,6 +170,7 @@ pub(in crate::engine) struct Watched {
     pub(super) sight: Sight,
     pub(super) host: Option<u64>,
     is_astray: bool,
+    pub(super) times: u16,
     pub(super) login: Option<LoginId>,
     pub(super) request_id: Option<RequestId>,
     pub(super) spared: Spared,
@@ -154,7 +183,8 @@ pub(in crate::engine) struct Watched {
 impl Watched {
     /// `mode` is the switch for everything. Not `Off`.
     pub(in crate::engine) fn new(binding: &Binding, arrival: &Arrival<'_>, mode: Mode) -> Self {
-        let Arrival { address, client, who, method, path, sight, host, request_id, is_astray, .. } = *arrival;
+        let Arrival { address, client, who, method, path, sight, host, request_id, is_astray, times, .. } =
+            *arrival;
         let policy = binding.policy();
         let prefix = policy.network.prefix;
         let sight = Sight { is_trap: policy.conduct.is_trap(path), ..sight };
@@ -171,6 +201,7 @@ impl Watched {
             sight,
             host,
             is_astray,
+            times,
             login: policy.conduct.logins.find(method, path),
             request_id,
             spared: binding.panel().spares(address, who),

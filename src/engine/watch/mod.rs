@@ -11,6 +11,7 @@
 //! | [`case`] | one finding, and what is done about it |
 //! | [`crowds`] | networks and software, whose clients do too little each |
 //! | [`saved`] | open findings across a restart |
+//! | [`echo`] | the same request, refused again and again |
 //! | [`unreasonable`] | findings of unreasonable load, which `engine::load` measures |
 //!
 //! **Memory.** Conduct is forgotten when room is needed, that of principals met once first. Findings are kept apart: no
@@ -28,13 +29,14 @@ mod arrival;
 mod case;
 mod cases;
 mod crowds;
+mod echo;
 mod panel;
 mod saved;
 mod shard;
 mod shared;
 mod unreasonable;
 
-pub use arrival::{Arrival, Text};
+pub use arrival::{Arrival, Fields, Text};
 pub use case::{Case, FindingEvent, FindingEvents, FindingFilter, Sanction};
 pub use cases::CLOSED_KEPT_FOR as FINDING_KEPT_FOR;
 
@@ -55,6 +57,7 @@ use crate::facts::{Facts, Origin, Outcome, Principal, PrincipalKind};
 use crate::remedy::{Conviction, Mode};
 use crate::time::Moment;
 use crowds::Crowds;
+use echo::Echoes;
 use shard::{Noted, Shard};
 use shared::Shared;
 
@@ -71,6 +74,7 @@ pub(super) struct Watch {
     site: Mutex<Site>,
     crowds: Mutex<Crowds>,
     shared: Shared,
+    echoes: Echoes,
     bytes_max: u64,
 }
 
@@ -101,6 +105,7 @@ impl Watch {
             site: Mutex::default(),
             crowds: Mutex::default(),
             shared: Shared::default(),
+            echoes: Echoes::default(),
             bytes_max,
         }
     }
@@ -127,7 +132,8 @@ impl Watch {
             Some((event, signs)) => (event, Some(signs)),
             None => (Event::unlearned(sight, host, answer, at), None),
         };
-        let event = Event { from: self.hasher.hash_one(watched.from), is_astray, ..event };
+        let from = self.hasher.hash_one(watched.from);
+        let event = Event { from, is_astray, times: watched.times, ..event };
         let is_refused = outcome.origin == Origin::Weir && !is_astray;
         let noted = Noted { panel: binding.panel(), watched, event, signs, is_refused, shared: &self.shared };
         let mut events = FindingEvents::new();
@@ -146,6 +152,13 @@ impl Watch {
             }
         }
         events
+    }
+
+    /// For how many of the same a request that is refused is to be noted; 0: not at all.
+    pub(super) fn echo(&self, facts: &Facts<'_>, query: Option<&str>) -> u16 {
+        let Facts { client, who, method, host, path, .. } = *facts;
+        let whose = charged(client, who);
+        self.echoes.count(self.hasher.hash_one((client, whose, method, host, path, query)), facts.at)
     }
 
     /// Notes what did not become a request, and tells what that shows anew. The site learns nothing from it.

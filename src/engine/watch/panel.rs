@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use smallvec::SmallVec;
 
-use super::arrival::{Arrival, Text};
+use super::arrival::{Arrival, Fields, Text};
 use super::case::{self, Case};
 use crate::clause::Behaviour;
 use crate::detect::{self, Detector, Suspicion};
@@ -139,8 +139,8 @@ impl Panel {
         }
         let policy = binding.policy();
         let Arrival { address, who, method, path, text, .. } = *arrival;
-        let Text { query, host, route, user_agent, referer, headers } = text;
-        let headers = headers.unwrap_or(&self.no_headers);
+        let Text { query, host, route, fields } = text;
+        let headers = if let Fields::All(headers) = fields { headers } else { &self.no_headers };
         let fit = Fit { method, host, path, headers, who, address };
         let accounts: SmallVec<[(&str, &str); 1]> = who
             .accounts
@@ -156,8 +156,8 @@ impl Panel {
             path,
             query: query.unwrap_or_default(),
             route: route.map_or("", |route| &policy.route(route).name),
-            user_agent: user_agent.unwrap_or_default(),
-            referer: referer.unwrap_or_default(),
+            user_agent: fields.user_agent(),
+            referer: fields.referer(),
             accounts: &accounts,
             address,
             headers,
