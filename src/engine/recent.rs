@@ -21,7 +21,7 @@ use super::explain::Numbers;
 use super::explain::report::{ConvictionReport, NumbersReport, UsageReport, cost_of, seconds};
 use crate::clause::Behaviour;
 use crate::facts::Client;
-use crate::policy::Policy;
+use crate::policy::{LimitId, Policy, TermsId};
 use crate::remedy::{Conviction, Decision, LimitDetail, Mode, Refusal};
 use crate::time::{Moment, WallTime};
 
@@ -70,7 +70,7 @@ pub struct Refused {
     pub in_shadow: bool,
     /// The limit that is named to the client, or would have been; `None` where none was asked, because of a finding.
     pub limit: Option<Arc<str>>,
-    pub finding: Option<Convicted>,
+    pub finding: Option<Box<Convicted>>,
     pub retry_after: Option<Duration>,
     /// Every limit that it was over, enforced or not.
     pub over: SmallVec<[Over; 1]>,
@@ -88,9 +88,17 @@ pub struct Convicted {
 /// A limit that a refused request was over.
 #[derive(Clone, Debug)]
 pub struct Over {
-    pub limit: Arc<str>,
-    pub clause: Arc<str>,
+    pub limit: Arc<OfLimit>,
     pub detail: LimitDetail,
+    /// Where they are not the limit's own.
+    pub numbers: Option<Box<Numbers>>,
+}
+
+/// What refusals by one limit share.
+#[derive(Debug)]
+pub struct OfLimit {
+    pub name: Arc<str>,
+    pub clause: Arc<str>,
     pub cost: &'static str,
     pub numbers: Numbers,
 }
@@ -99,8 +107,7 @@ pub struct Over {
 #[derive(Clone, Debug)]
 pub struct Names {
     routes: Vec<Arc<str>>,
-    /// Name and clause.
-    limits: Vec<(Arc<str>, Arc<str>)>,
+    limits: Vec<Arc<OfLimit>>,
     clauses: Vec<Arc<str>>,
     detectors: Vec<(Behaviour, Arc<str>)>,
 }
@@ -156,9 +163,9 @@ impl Default for RecentRefusals {
 
 impl RecentRefusals {
     /// Takes the place of the oldest of its part and kind.
-    pub fn remember(&self, refused: Refused) {
-        let ring = if refused.in_shadow { &self.shadow } else { &self.refused };
-        ring.remember(self.part_of(refused.client), refused);
+    pub fn remember(&self, client: Client, in_shadow: bool, refused: impl FnOnce() -> Refused) {
+        let ring = if in_shadow { &self.shadow } else { &self.refused };
+        ring.remember(self.part_of(client), refused);
     }
 
     /// Whether what a limit in shadow would have refused of this client is to be remembered: if so, nothing more of its
@@ -210,10 +217,11 @@ impl Ring {
         Ring { parts: std::array::from_fn(|_| Mutex::default()), capacity }
     }
 
-    fn remember(&self, part: usize, refused: Refused) {
+    /// It is made where it is kept: it is too large to be moved about.
+    fn remember(&self, part: usize, refused: impl FnOnce() -> Refused) {
         let mut part = self.parts[part].lock();
         let oldest = if part.len() >= self.capacity { part.pop_front() } else { None };
-        part.push_back(refused);
+        part.push_back(refused());
         drop(part);
         // Freed when nobody waits for it any more.
         drop(oldest);
@@ -228,7 +236,16 @@ impl Names {
     pub fn of(policy: &Policy) -> Self {
         let clauses: Vec<Arc<str>> = policy.clauses.iter().map(|clause| clause.id.as_str().into()).collect();
         let clause = |at: u16| clauses.get(usize::from(at)).cloned().unwrap_or_default();
-        let limits = policy.limits.iter().map(|limit| (limit.name.as_str().into(), clause(limit.clause.0)));
+        let limits = (0..).map(LimitId).zip(&policy.limits).map(|(id, limit)| {
+            let numbers = Numbers::of(policy, id, TermsId::default());
+            let cost = cost_of(limit.bound, limit.cost);
+            Arc::new(OfLimit {
+                name: limit.name.as_str().into(),
+                clause: clause(limit.clause.0),
+                cost,
+                numbers,
+            })
+        });
         let conduct = &policy.conduct;
         let detectors = conduct.detectors.iter().map(|one| (one.behaviour, one.behaviour.name().into()));
         let rules = conduct.rules.iter().map(|rule| (rule.behaviour(), Arc::clone(&rule.name)));
@@ -252,7 +269,7 @@ impl Names {
     }
 
     pub fn limit(&self, refusal: Refusal) -> Arc<str> {
-        self.limits.get(usize::from(refusal.limit.0)).map(|(name, _)| Arc::clone(name)).unwrap_or_default()
+        self.limits.get(usize::from(refusal.limit.0)).map(|limit| Arc::clone(&limit.name)).unwrap_or_default()
     }
 
     /// The limit that would have refused a request if it were enforced: of those that are over, the one with the longest
@@ -267,15 +284,10 @@ impl Names {
     /// Every limit that a decision found exceeded.
     pub fn over(&self, policy: &Policy, decision: &Decision) -> SmallVec<[Over; 1]> {
         let over = decision.details.iter().filter(|detail| !detail.within).filter_map(|detail| {
-            let (name, clause) = self.limits.get(usize::from(detail.limit.0))?;
-            let limit = policy.limits.get(usize::from(detail.limit.0))?;
-            Some(Over {
-                limit: Arc::clone(name),
-                clause: Arc::clone(clause),
-                detail: *detail,
-                cost: cost_of(limit.bound, limit.cost),
-                numbers: Numbers::of(policy, detail.limit, detail.terms),
-            })
+            let limit = self.limits.get(usize::from(detail.limit.0))?;
+            let numbers = || Box::new(Numbers::of(policy, detail.limit, detail.terms));
+            let own = policy.terms(detail.terms).is_none_or(|terms| terms.numbers_of(detail.limit).is_none());
+            Some(Over { limit: Arc::clone(limit), detail: *detail, numbers: (!own).then(numbers) })
         });
         over.collect()
     }
@@ -308,12 +320,12 @@ impl Refused {
 impl Over {
     fn report(&self) -> OverReport {
         OverReport {
-            name: self.limit.to_string(),
-            clause: self.clause.to_string(),
+            name: self.limit.name.to_string(),
+            clause: self.limit.clause.to_string(),
             mode: self.detail.mode.name().to_owned(),
             counts: self.detail.principal.kind().name().to_owned(),
-            cost: self.cost.to_owned(),
-            numbers: (&self.numbers).into(),
+            cost: self.limit.cost.to_owned(),
+            numbers: self.numbers.as_deref().unwrap_or(&self.limit.numbers).into(),
             retry_after: seconds(self.detail.retry_after),
             usage: self.detail.usage.into(),
         }

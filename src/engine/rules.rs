@@ -32,7 +32,7 @@ impl Rules {
     pub(super) fn new(policy: &Policy, id: LimitId, limit: &Limit, origin: WallTime) -> Self {
         let ids = (0..=u32::MAX).map(TermsId);
         let others = ids.zip(&policy.terms).filter_map(|(terms, numbers)| {
-            let other = numbers.overrides.iter().find(|other| other.limit == id)?;
+            let other = numbers.numbers_of(id)?;
             Some((terms, Numbers::new(other.bound, limit.cost, origin)))
         });
         Rules { own: Numbers::new(limit.bound, limit.cost, origin), others: others.collect() }

@@ -28,6 +28,13 @@ pub struct Terms {
     pub overrides: Vec<Override>,
 }
 
+impl Terms {
+    /// The account's own number for a limit.
+    pub fn numbers_of(&self, limit: LimitId) -> Option<&Override> {
+        self.overrides.iter().find(|other| other.limit == limit)
+    }
+}
+
 /// Another number for one limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {

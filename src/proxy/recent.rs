@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::exchange::Exchange;
-use crate::engine::recent::{Names, Refused};
+use crate::engine::recent::{Names, Refused, RequestId};
 use crate::facts::Facts;
 use crate::remedy::{Conviction, Decision, Refusal};
 
@@ -29,7 +29,7 @@ pub(super) fn remember_shadow(exchange: &Exchange, facts: &Facts<'_>) {
 
 fn note(exchange: &Exchange, facts: &Facts<'_>, refusal: Refusal, decision: &Decision, in_shadow: bool) {
     let live = &exchange.live;
-    exchange.shared().refusals.remember(Refused {
+    exchange.shared().refusals.remember(facts.client, in_shadow, || Refused {
         in_shadow,
         limit: Some(live.names.limit(refusal)),
         retry_after: refusal.retry_after,
@@ -40,8 +40,8 @@ fn note(exchange: &Exchange, facts: &Facts<'_>, refusal: Refusal, decision: &Dec
 
 /// Notes a refusal because of a finding.
 pub(super) fn remember_conviction(exchange: &Exchange, facts: &Facts<'_>, conviction: Conviction) {
-    exchange.shared().refusals.remember(Refused {
-        finding: Some(exchange.live.names.convicted(conviction)),
+    exchange.shared().refusals.remember(facts.client, false, || Refused {
+        finding: Some(Box::new(exchange.live.names.convicted(conviction))),
         retry_after: Some(conviction.until.since(facts.at)),
         ..refused(exchange, facts)
     });
@@ -52,7 +52,7 @@ fn refused(exchange: &Exchange, facts: &Facts<'_>) -> Refused {
     Refused {
         // Since then it was no more than decided.
         at: facts.at,
-        request_id: exchange.request_id.as_bytes().into(),
+        request_id: RequestId::from_slice(exchange.request_id.as_bytes()),
         client: facts.client,
         accounts: facts.who.accounts.iter().map(|account| account.id.clone()).collect(),
         method: facts.method.clone(),

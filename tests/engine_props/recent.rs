@@ -24,16 +24,20 @@ fn refused(id: &str, client: u32, at: Moment) -> Refused {
     }
 }
 
+fn remember(recent: &RecentRefusals, refused: Refused) {
+    recent.remember(refused.client, refused.in_shadow, || refused);
+}
+
 /// Promise: a flood of one client's refusals displaces few others, and the ring never holds more than it may.
 #[test]
 fn a_flood_of_one_client_displaces_few_others() {
     let recent = RecentRefusals::default();
     let now = Moment::ORIGIN;
     for client in 0..256 {
-        recent.remember(refused(&format!("of-{client}"), client, now));
+        remember(&recent, refused(&format!("of-{client}"), client, now));
     }
     for n in 0..10_000 {
-        recent.remember(refused(&format!("flood-{n}"), 1000, now));
+        remember(&recent, refused(&format!("flood-{n}"), 1000, now));
     }
     let kept = (0..256).filter(|client| recent.find(&format!("of-{client}"), now).is_some()).count();
     assert!(kept > 200, "{kept} of 256, of which about four share the flood's part");
@@ -47,12 +51,12 @@ fn a_flood_of_one_client_displaces_few_others() {
 fn shadow_displaces_no_refusal_and_is_sampled() {
     let recent = RecentRefusals::default();
     let at = |ms| Moment::ORIGIN.after(Duration::from_millis(ms));
-    recent.remember(refused("real", 1, at(0)));
+    remember(&recent, refused("real", 1, at(0)));
     let client = get(1, 0).client;
     let wanted = (0..1000).filter(|&ms| recent.wants_shadow(client, at(ms))).collect::<Vec<_>>();
     assert_eq!(wanted, [0, 250, 500, 750]);
     for n in 0..1000 {
-        recent.remember(Refused { in_shadow: true, ..refused(&format!("shadow-{n}"), 1, at(1000)) });
+        remember(&recent, Refused { in_shadow: true, ..refused(&format!("shadow-{n}"), 1, at(1000)) });
     }
     assert!(recent.find("real", at(1000)).is_some());
     let report = |id| {
@@ -74,9 +78,9 @@ fn shadow_displaces_no_refusal_and_is_sampled() {
 fn an_hour_is_the_longest() {
     let recent = RecentRefusals::default();
     let at = |seconds| Moment::ORIGIN.after(Duration::from_secs(seconds));
-    recent.remember(refused("old", 1, at(0)));
-    recent.remember(refused("new", 1, at(10)));
-    recent.remember(refused("newest", 2, at(20)));
+    remember(&recent, refused("old", 1, at(0)));
+    remember(&recent, refused("new", 1, at(10)));
+    remember(&recent, refused("newest", 2, at(20)));
     let ids = |now| -> Vec<RequestId> { recent.latest(9, now).into_iter().map(|r| r.request_id).collect() };
     let named = |names: &[&str]| -> Vec<RequestId> { names.iter().map(|id| id.as_bytes().into()).collect() };
     assert_eq!(ids(at(30)), named(&["newest", "new", "old"]));

@@ -167,7 +167,7 @@ impl Numbers {
     pub fn of(policy: &Policy, limit: LimitId, terms: TermsId) -> Self {
         let own = policy.limit(limit).bound;
         let terms = policy.terms(terms);
-        let other = terms.and_then(|terms| terms.overrides.iter().find(|other| other.limit == limit));
+        let other = terms.and_then(|terms| terms.numbers_of(limit));
         let (Some(terms), Some(other)) = (terms, other) else {
             let overridden = SmallVec::new();
             return Numbers { bound: own, layer: Layer::Policy, from: None, reference: None, overridden };

@@ -87,7 +87,7 @@ impl LimitTexts {
         let sf_name = sf_string(&limit.name);
         let terms = (0..=u32::MAX).map(TermsId).zip(&policy.terms);
         let others = terms.filter_map(|(terms, theirs)| {
-            let other = theirs.overrides.iter().find(|other| other.limit == id)?;
+            let other = theirs.numbers_of(id)?;
             Some((terms, Numbers::new(limit, other.bound, unit, &sf_name)))
         });
         let clause = policy.clause(limit.clause).clone();
