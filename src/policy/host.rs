@@ -64,10 +64,10 @@ pub fn split(raw: &str) -> Result<HostPort<'_>, HostFault> {
         return Ok(HostPort { name, port });
     }
     // In one pass: every request comes this way, twice. No label is empty, but for the root's at the end.
-    let (mut end, mut after_dot, mut has_empty_label) = (0, true, false);
-    for b in raw.bytes().take_while(|&b| NAME[usize::from(b)]) {
-        has_empty_label |= after_dot && b == b'.';
-        after_dot = b == b'.';
+    let (mut end, mut before, mut has_empty_label) = (0, DOT, false);
+    for class in raw.bytes().map(|b| NAME[usize::from(b)]).take_while(|&class| class != 0) {
+        has_empty_label |= before & class == DOT;
+        before = class;
         end += 1;
     }
     let (name, rest) = raw.split_at_checked(end).ok_or(HostFault::InvalidName)?;
@@ -83,12 +83,18 @@ pub fn split(raw: &str) -> Result<HostPort<'_>, HostFault> {
     }
 }
 
-/// RFC 3986 §2.3 `unreserved`.
-const NAME: [bool; 256] = {
-    let mut table = [false; 256];
+const DOT: u8 = 2;
+
+/// RFC 3986 §2.3 `unreserved`, and the dot apart; 0 for everything else.
+const NAME: [u8; 256] = {
+    let mut table = [0; 256];
     let mut b = 0_u8;
     while b < 128 {
-        table[b as usize] = b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
+        table[b as usize] = match b {
+            b'.' => DOT,
+            b'-' | b'_' | b'~' => 1,
+            _ => b.is_ascii_alphanumeric() as u8,
+        };
         b += 1;
     }
     table

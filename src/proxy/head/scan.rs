@@ -5,6 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, Uri, Version, request};
+use smallvec::SmallVec;
 
 use super::fault::Fault;
 use super::octets::{find_control, is_token};
@@ -37,6 +38,8 @@ pub(super) struct HeadScan {
     fields: Vec<FieldAt>,
     authority: Option<(Range<usize>, u16)>,
     host: Option<Range<usize>>,
+    /// One that was found sound, of a request before: most clients ask for no other.
+    sound_host: SmallVec<[u8; SOUND_HOST_BYTES_MAX]>,
     content_length: Option<u64>,
     chunked: bool,
 }
@@ -60,6 +63,9 @@ enum Stage {
 /// hyper, which reads HTTP/2, keeps the two largest values for itself: one bound for both.
 const CONTENT_LENGTH_MAX: u64 = u64::MAX - 2;
 
+/// A longer one is looked at each time.
+const SOUND_HOST_BYTES_MAX: usize = 48;
+
 /// What `http::HeaderName` can hold.
 const FIELD_NAME_BYTES_MAX: usize = 65_535;
 
@@ -67,7 +73,8 @@ impl HeadScan {
     /// Ready for the next head; what was allocated stays.
     pub(super) fn reset(&mut self) {
         self.fields.clear();
-        *self = HeadScan { fields: std::mem::take(&mut self.fields), ..HeadScan::default() };
+        let (fields, sound_host) = (std::mem::take(&mut self.fields), std::mem::take(&mut self.sound_host));
+        *self = HeadScan { fields, sound_host, ..HeadScan::default() };
     }
 
     /// Reads on. `head` is the head from its first byte and grows from call to call. Gives where it ends, with the empty
@@ -193,7 +200,13 @@ impl HeadScan {
                 if self.host.is_some() {
                     return Err(Fault::HostRepeated);
                 }
-                target::parse_host(value)?;
+                if value.is_empty() || value != self.sound_host.as_slice() {
+                    target::parse_host(value)?;
+                    self.sound_host.clear();
+                    if value.len() <= SOUND_HOST_BYTES_MAX {
+                        self.sound_host.extend_from_slice(value);
+                    }
+                }
                 self.host = Some(at.value.clone());
             }
             14 if is_spelling_of(name, b"content-length") => {
