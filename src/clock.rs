@@ -8,7 +8,7 @@ use crate::time::{Moment, WallTime};
 
 /// The running process's clock: moments since it was started, and the wall time for people. Moments are the runtime's:
 /// where a test has its time stand still, so does the proxy's.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock {
     origin: Instant,
     origin_unix_ms: u64,

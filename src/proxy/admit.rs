@@ -1,7 +1,7 @@
 //! Asks the engine about one request, and carries out what it says.
 
 use super::exchange::Exchange;
-use super::refusal::fields::RateLimitFields;
+use super::refusal::fields::Met;
 use super::refusal::jitter::Jitter;
 use super::refusal::{Over, Told};
 use super::respond::Notice;
@@ -37,7 +37,8 @@ pub(super) async fn admit(exchange: &mut Exchange, facts: Facts<'_>) -> Result<(
                 recent::remember_shadow(exchange, &facts);
             }
             if exchange.live.policy.responses.rate_limit_fields == Wanted::Always {
-                tell(exchange, &decision);
+                let legacy = exchange.live.policy.responses.legacy_rate_limit_fields;
+                exchange.met = Some(Met { details: decision.details, legacy, jitter: Jitter::random() });
             }
             Ok(())
         }
@@ -58,14 +59,6 @@ pub(super) fn ask(exchange: &Exchange, facts: &Facts<'_>) -> (Decision, Ticket) 
         Wanted::Always => engine.admit_in_detail(binding, facts),
         Wanted::Refusals | Wanted::Never => engine.admit(binding, facts),
     }
-}
-
-/// Notes what the response is to tell of the limits that let its request pass.
-fn tell(exchange: &mut Exchange, decision: &Decision) {
-    let live = &exchange.live;
-    let legacy = live.policy.responses.legacy_rate_limit_fields;
-    let fields = RateLimitFields::of(&live.limit_texts, &decision.details, legacy, Jitter::random());
-    exchange.rate_limit = fields.map(Box::new);
 }
 
 fn refuse(exchange: &mut Exchange, facts: &Facts<'_>, refusal: Refusal, decision: Decision) -> Stop {

@@ -9,7 +9,7 @@ use http::{HeaderValue, Response, StatusCode, Version};
 use smallvec::SmallVec;
 
 use super::connection::Conn;
-use super::refusal::fields::RateLimitFields;
+use super::refusal::fields::Met;
 use super::request_body::{Progress, Upload};
 use super::respond::Notice;
 use super::respond::audience::Audience;
@@ -19,7 +19,7 @@ use super::upstream::server::Server;
 use super::{Live, Shared, watching};
 use crate::clock::Clock;
 use crate::engine::Ticket;
-use crate::facts::{Account, Origin, Outcome, Principal, ProtocolEvent};
+use crate::facts::{Account, Origin, Outcome, Principal, ProtocolEvent, Who};
 use crate::logs::access::AccessRecord;
 use crate::metrics::{RequestDecision, Timeout};
 use crate::policy::{Priority, RouteId, UpstreamId};
@@ -39,7 +39,7 @@ pub struct Exchange {
     pub version: Version,
     pub ticket: Option<Ticket>,
     /// What the response tells of limits; `None` where only refusals do.
-    pub rate_limit: Option<Box<RateLimitFields>>,
+    pub met: Option<Met>,
     pub upload: Option<Arc<Upload>>,
     /// The sessions that the request names; what the app says of it is said of them.
     pub sessions: SmallVec<[Principal; 1]>,
@@ -53,6 +53,8 @@ pub struct Exchange {
     response_bytes: u64,
     upstream: Option<UpstreamUse>,
     completed: bool,
+    /// When the head of the answer was there.
+    pub answered: Option<Moment>,
     /// When the response was handed over; the clock is asked only once.
     ended: Option<Moment>,
 }
@@ -86,7 +88,7 @@ impl Exchange {
             client: None,
             version: Version::HTTP_11,
             ticket: None,
-            rate_limit: None,
+            met: None,
             upload: None,
             sessions: SmallVec::new(),
             accounts: SmallVec::new(),
@@ -97,6 +99,7 @@ impl Exchange {
             response_bytes: 0,
             upstream: None,
             completed: false,
+            answered: None,
             ended: None,
         })
     }
@@ -113,15 +116,27 @@ impl Exchange {
     pub fn answer(mut self: Box<Self>, decision: RequestDecision, notice: &Notice) -> Response<ResponseBody> {
         self.decision = decision;
         self.origin = Origin::Weir;
-        self.completed = true;
+        // Short as it is, the socket takes it whole.
+        let now = self.clock().now();
+        self.answered = Some(now);
+        self.completed(now);
         let live = &self.live;
         let mut response =
             notice.respond(&self.audience, live.cors.as_ref(), &live.limit_texts, &self.request_id);
-        if let (Some(told), Some(fields)) = (self.rate_limit.take(), response.body_mut().own_fields()) {
+        if let (Some(met), Some(fields)) = (&self.met, response.body_mut().own_message())
+            && let Some(told) = met.fields(&live.limit_texts)
+        {
             told.put(fields);
         }
         self.status = response.status();
         response.map(|body| body.carry(self))
+    }
+
+    /// Those behind the request are told of what is found by it.
+    pub fn keep_accounts(&mut self, who: &Who) {
+        if !who.accounts.is_empty() {
+            self.accounts.clone_from(&who.accounts);
+        }
     }
 
     /// The app answered with `status`; its body is still to come.
@@ -158,7 +173,8 @@ impl Exchange {
 
     /// The head of the app's answer came at `now` to a request that was handed over at `began`. Says how much the app
     /// bears, unless it failed, or the request is long-lived by nature.
-    pub fn answered(&self, status: StatusCode, began: Moment, now: Moment) {
+    pub fn app_answered(&mut self, status: StatusCode, began: Moment, now: Moment) {
+        self.answered = Some(now);
         let is_stream = self.route.is_some_and(|id| self.live.policy.route(id).stream);
         if let Some(upstream) = &self.upstream
             && !status.is_server_error()

@@ -233,7 +233,7 @@ impl Attempt<'_> {
             Some(Ok(head)) => {
                 let now = clock.now();
                 self.exchange.wait_ended(now);
-                self.exchange.answered(head.status, since, now);
+                self.exchange.app_answered(head.status, since, now);
                 // It will not be sent again.
                 carrier.lend(std::mem::take(&mut request.head.headers));
                 Ok((head, lease))

@@ -10,7 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::alarm::Alarm;
 use super::exchange::Exchange;
 use super::identify;
-use super::message::own_fields::OwnFields;
+use super::message::own_message::OwnMessage;
 use super::upgrade::Switched;
 use super::upstream::Lease;
 use super::upstream::fault::AnswerError;
@@ -20,8 +20,8 @@ use crate::time::Moment;
 /// What is written to the client.
 #[derive(Debug)]
 pub enum ResponseBody {
-    /// weir's own, whole; with the fields that its head is to have.
-    Own { fields: OwnFields, bytes: Option<Bytes>, exchange: Option<Box<Exchange>> },
+    /// weir's own, whole.
+    Own { message: OwnMessage, exchange: Option<Box<Exchange>> },
     /// The app's, as it comes.
     App(AppBody),
     /// There is none: the connection becomes a tunnel.
@@ -40,24 +40,41 @@ pub enum ResponseBodyError {
 }
 
 impl ResponseBody {
-    pub fn own(fields: OwnFields, bytes: Bytes) -> Self {
-        ResponseBody::Own { fields, bytes: Some(bytes), exchange: None }
+    pub fn own(message: OwnMessage) -> Self {
+        ResponseBody::Own { message, exchange: None }
     }
 
-    /// The fields of weir's own response; `None` for the app's, which has them in its head.
-    pub fn own_fields(&mut self) -> Option<&mut OwnFields> {
+    /// When its head was there; `None` where that was not noted.
+    pub fn began_at(&self) -> Option<Moment> {
         match self {
-            ResponseBody::Own { fields, .. } => Some(fields),
+            ResponseBody::Own { exchange, .. } => exchange.as_ref()?.answered,
+            ResponseBody::App(app) => app.exchange.answered,
+            ResponseBody::Switched(switched) => switched.exchange.answered,
+        }
+    }
+
+    /// weir's own response; `None` for the app's, which has its fields in its head, and its body still to come.
+    pub fn own_message(&mut self) -> Option<&mut OwnMessage> {
+        match self {
+            ResponseBody::Own { message, .. } => Some(message),
             ResponseBody::App(_) | ResponseBody::Switched(_) => None,
+        }
+    }
+
+    /// Puts all that is weir's own behind what is there already.
+    pub fn write_own(&mut self, out: &mut Vec<u8>) {
+        if let ResponseBody::Own { message, exchange } = self {
+            out.extend_from_slice(message.body());
+            if let Some(exchange) = exchange {
+                exchange.sent(message.body().len());
+            }
         }
     }
 
     /// Ties the end of the exchange to the end of this body.
     pub fn carry(self, exchange: Box<Exchange>) -> Self {
         match self {
-            ResponseBody::Own { fields, bytes, .. } => {
-                ResponseBody::Own { fields, bytes, exchange: Some(exchange) }
-            }
+            ResponseBody::Own { message, .. } => ResponseBody::Own { message, exchange: Some(exchange) },
             other => other,
         }
     }
@@ -207,12 +224,12 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseBodyError>>> {
         match &mut *self {
-            ResponseBody::Own { bytes, exchange, .. } => {
-                let data = bytes.take().filter(|b| !b.is_empty());
+            ResponseBody::Own { message, exchange } => {
+                let data = message.take_body();
                 if let Some(exchange) = exchange {
-                    exchange.sent(data.as_ref().map_or(0, Bytes::len));
+                    exchange.sent(data.len());
                 }
-                Poll::Ready(data.map(|data| Ok(Frame::data(data))))
+                Poll::Ready((!data.is_empty()).then(|| Ok(Frame::data(data.into()))))
             }
             ResponseBody::App(app) => {
                 let polled = app.poll_frame(cx);
@@ -225,7 +242,7 @@ impl Body for ResponseBody {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            ResponseBody::Own { bytes, .. } => bytes.as_ref().is_none_or(Bytes::is_empty),
+            ResponseBody::Own { message, .. } => message.body().is_empty(),
             // HTTP/2: hyper keeps the head's length only where it believes in a body of that length.
             ResponseBody::App(app) => app.announced.is_none() && app.is_end_stream(),
             ResponseBody::Switched(_) => true,
@@ -234,8 +251,8 @@ impl Body for ResponseBody {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            ResponseBody::Own { bytes, .. } => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |b| u64::try_from(b.len()).unwrap_or(u64::MAX)))
+            ResponseBody::Own { message, .. } => {
+                SizeHint::with_exact(u64::try_from(message.body().len()).unwrap_or(u64::MAX))
             }
             ResponseBody::App(app) => app.size_hint(),
             ResponseBody::Switched(_) => SizeHint::with_exact(0),

@@ -47,7 +47,7 @@ pub async fn serve(
     let id = request_id(&parts.headers, trusted, shared.clock.wall_at(started));
     let live = shared.live.load_full();
     let hsts = live.tls.as_ref().filter(|_| conn.listener.tls).and_then(|tls| tls.hsts.clone());
-    let audience = Audience::of(&parts.headers, live.cors.is_some());
+    let audience = Audience::of(&parts.method, &parts.headers, live.cors.is_some());
     let mut exchange = Exchange::begin(conn, live, started, audience, id);
 
     let response = match arrived {
@@ -231,7 +231,7 @@ async fn admit_in_sight(exchange: &mut Exchange, facts: Facts<'_>, query: Option
         Ok(()) => admit(exchange, facts).await,
         away => away,
     };
-    watching::see(exchange, &facts, query);
+    watching::see(exchange, &facts, query, admitted.is_err());
     admitted
 }
 
@@ -417,7 +417,7 @@ fn answered(mut exchange: Box<Exchange>, answer: Answer) -> Response<ResponseBod
     }
     exchange.answered_by_app(parts.status);
     headers::strip_hop_by_hop(&mut parts.headers);
-    finish_head(&mut parts.headers, &mut exchange);
+    finish_head(&mut parts.headers, &exchange);
     parts.version = Version::HTTP_11;
     let (policy, route) = (&exchange.live.policy, exchange.route.map(|id| exchange.live.policy.route(id)));
     let streams = route.is_some_and(|r| r.stream) || is_event_stream(&parts.headers);
@@ -446,7 +446,7 @@ fn switched(mut exchange: Box<Exchange>, answer: Answer) -> Response<ResponseBod
     lease.server.health.succeeded();
     let hop = headers::strip_hop_by_hop(&mut parts.headers);
     headers::write_hop_by_hop(&mut parts.headers, hop);
-    finish_head(&mut parts.headers, &mut exchange);
+    finish_head(&mut parts.headers, &exchange);
     Response::from_parts(parts, ResponseBody::Switched(Box::new(Switched { exchange, lease })))
 }
 
@@ -458,8 +458,8 @@ fn announced_length(parts: &response::Parts) -> Option<u64> {
     parts.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok().filter(|length| *length > 0)
 }
 
-fn finish_head(headers: &mut HeaderMap, exchange: &mut Exchange) {
-    if let Some(fields) = exchange.rate_limit.take() {
+fn finish_head(headers: &mut HeaderMap, exchange: &Exchange) {
+    if let Some(fields) = exchange.met.as_ref().and_then(|met| met.fields(&exchange.live.limit_texts)) {
         fields.write(headers);
     }
     headers.entry(X_REQUEST_ID).or_insert_with(|| exchange.request_id.clone());

@@ -166,16 +166,24 @@ async fn serve_one(
     let follows = {
         let mut wire = wire.lock();
         wire.begin_answer();
-        let at = conn.shared.clock.wall();
+        let clock = conn.shared.clock;
+        let at = body.began_at().unwrap_or_else(|| clock.now());
+        let date = |out: &mut Vec<u8>| date::write(at, clock, out);
         let size = body.size_hint();
-        let own = body.own_fields().map(|fields| fields.lines()).unwrap_or_default();
-        encode_head(&head, own, &size, asked, at, &mut wire.outgoing.wire)
+        let out = &mut wire.outgoing.wire;
+        let own = body.own_message().map(|own| own.lines()).unwrap_or_default();
+        let follows = encode_head(&head, own, &size, asked, date, out);
+        if follows.has_body {
+            body.write_own(out);
+        }
+        follows
     };
     if let ResponseBody::Switched(switched) = body {
         poll_fn(|cx| wire.lock().poll_flush(cx)).await?;
         return Ok(After::Tunnel(switched));
     }
-    let body = follows.has_body.then_some(body);
+    // What is weir's own is outgoing already.
+    let body = (follows.has_body && body.own_message().is_none()).then_some(body);
     let mut sending = Sending { wire, body, writer: follows.writer };
     poll_fn(|cx| sending.poll(cx)).await?;
     let whole = poll_fn(|cx| Poll::Ready(wire.lock().end_request(cx))).await;

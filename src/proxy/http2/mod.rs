@@ -172,13 +172,14 @@ async fn answer(
     let now = conn.shared.clock.now();
     let (conn, stream) = conn.stream(streams, now);
     let (mut parts, body) = request.into_parts();
-    let mut response = guarded(conn, arrived, &mut parts, ClientBody::Http2(body)).await;
-    if let Some(fields) = response.body_mut().own_fields() {
-        std::mem::take(fields).add_to(response.headers_mut());
+    let response = guarded(conn, arrived, &mut parts, ClientBody::Http2(body)).await;
+    let (mut head, mut body) = response.into_parts();
+    if let Some(own) = body.own_message() {
+        own.add_to(&mut head.headers);
     }
     // From here on it is the client's turn.
     stream.offer(stream.now());
-    response
+    Response::from_parts(head, body)
 }
 
 /// Counts what the client did wrong, where h2 found that.

@@ -6,4 +6,4 @@
 pub mod body_writer;
 pub mod fields;
 pub mod outgoing;
-pub mod own_fields;
+pub mod own_message;

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use super::jitter::Jitter;
 use super::texts::{LimitTexts, Numbers, whole_seconds_up};
 use crate::proxy::message::fields::{decimal_len, push_number};
-use crate::proxy::message::own_fields::OwnFields;
+use crate::proxy::message::own_message::OwnMessage;
 use crate::remedy::{LimitDetail, Mode};
 
 pub const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -15,11 +15,19 @@ pub const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-l
 pub const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 pub const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
+/// The limits that a request met, for the response that is to tell of them.
+#[derive(Debug)]
+pub struct Met {
+    pub details: Box<[LimitDetail]>,
+    pub legacy: bool,
+    pub jitter: Jitter,
+}
+
 /// What one response tells of the limits that its request met.
 #[derive(Debug)]
-pub struct RateLimitFields {
-    policy: HeaderValue,
-    available: Vec<u8>,
+pub struct RateLimitFields<'a> {
+    /// At least one.
+    members: SmallVec<[Member<'a>; 4]>,
     legacy: Option<Legacy>,
 }
 
@@ -43,9 +51,20 @@ struct Member<'a> {
     seconds: Option<u64>,
 }
 
-impl RateLimitFields {
+impl Met {
+    pub fn fields<'a>(&self, texts: &'a [LimitTexts]) -> Option<RateLimitFields<'a>> {
+        RateLimitFields::of(texts, &self.details, self.legacy, self.jitter)
+    }
+}
+
+impl<'a> RateLimitFields<'a> {
     /// Of every limit that is enforced; `None` where none is.
-    pub fn of(texts: &[LimitTexts], details: &[LimitDetail], legacy: bool, jitter: Jitter) -> Option<Self> {
+    pub fn of(
+        texts: &'a [LimitTexts],
+        details: &[LimitDetail],
+        legacy: bool,
+        jitter: Jitter,
+    ) -> Option<Self> {
         let mut members: SmallVec<[Member<'_>; 4]> = SmallVec::new();
         for detail in details.iter().filter(|detail| detail.mode == Mode::Enforce) {
             let Some(texts) = texts.get(usize::from(detail.limit.0)) else { continue };
@@ -63,15 +82,19 @@ impl RateLimitFields {
             remaining: strictest.available,
             reset: strictest.seconds,
         });
-        Some(RateLimitFields { policy: policy(&members)?, available: available(&members), legacy })
+        Some(RateLimitFields { members, legacy })
     }
 
     /// Adds the fields to a response of the app. What that says of limits of its own stays: these are further members
     /// of its lists, and of the older fields, which have no lists, the app's are kept.
     pub fn write(self, headers: &mut HeaderMap) {
-        headers.append(RATELIMIT_POLICY, self.policy);
-        // Digits and an escaped name: there is nothing that a field cannot hold.
-        if let Ok(available) = HeaderValue::try_from(self.available) {
+        // Digits and escaped names: there is nothing that a field cannot hold.
+        if let Some(policy) = policy(&self.members) {
+            headers.append(RATELIMIT_POLICY, policy);
+        }
+        let mut available = Vec::with_capacity(self.members.iter().map(Member::available_len).sum());
+        write_available(&self.members, &mut available);
+        if let Ok(available) = HeaderValue::try_from(available) {
             headers.append(RATELIMIT, available);
         }
         let Some(legacy) = self.legacy else { return };
@@ -87,9 +110,12 @@ impl RateLimitFields {
     }
 
     /// Adds the fields to a response of weir's own.
-    pub fn put(self, fields: &mut OwnFields) {
-        fields.put(&RATELIMIT_POLICY, &self.policy);
-        fields.put_bytes(&RATELIMIT, &self.available);
+    pub fn put(self, fields: &mut OwnMessage) {
+        match self.members.as_slice() {
+            [one] => fields.put(&RATELIMIT_POLICY, &one.numbers.policy),
+            members => fields.put_with(&RATELIMIT_POLICY, |out| write_policy(members, out)),
+        }
+        fields.put_with(&RATELIMIT, |out| write_available(&self.members, out));
         let Some(legacy) = self.legacy else { return };
         fields.put_number(&X_RATELIMIT_LIMIT, legacy.limit);
         fields.put_number(&X_RATELIMIT_REMAINING, legacy.remaining);
@@ -112,10 +138,10 @@ impl<'a> Member<'a> {
         }
     }
 
-    /// Bytes of its member of `RateLimit`.
+    /// Bytes of its member of `RateLimit`, and of the comma before it.
     fn available_len(&self) -> usize {
         let parameter = |number| b";r=".len() + decimal_len(number);
-        self.texts.sf_name.len() + parameter(self.available) + self.seconds.map_or(0, parameter)
+        1 + self.texts.sf_name.len() + parameter(self.available) + self.seconds.map_or(0, parameter)
     }
 
     /// Over rather than within, then for longer, then with less of its quota left.
@@ -135,33 +161,33 @@ fn policy(members: &[Member<'_>]) -> Option<HeaderValue> {
     if let [one] = members {
         return Some(one.numbers.policy.clone());
     }
-    let commas = members.len().saturating_sub(1);
-    let mut list = Vec::with_capacity(members.iter().map(|m| m.numbers.policy.len()).sum::<usize>() + commas);
-    for member in members {
-        if !list.is_empty() {
-            list.push(b',');
-        }
-        list.extend_from_slice(member.numbers.policy.as_bytes());
-    }
+    let mut list = Vec::with_capacity(members.iter().map(|m| m.numbers.policy.len() + 1).sum());
+    write_policy(members, &mut list);
     HeaderValue::try_from(list).ok()
 }
 
-fn available(members: &[Member<'_>]) -> Vec<u8> {
-    let commas = members.len().saturating_sub(1);
-    let mut list = Vec::with_capacity(members.iter().map(Member::available_len).sum::<usize>() + commas);
-    for member in members {
-        if !list.is_empty() {
-            list.push(b',');
+fn write_policy(members: &[Member<'_>], out: &mut Vec<u8>) {
+    for (nth, member) in members.iter().enumerate() {
+        if nth > 0 {
+            out.push(b',');
         }
-        list.extend_from_slice(member.texts.sf_name.as_bytes());
-        list.extend_from_slice(b";r=");
-        push_number(&mut list, member.available);
+        out.extend_from_slice(member.numbers.policy.as_bytes());
+    }
+}
+
+fn write_available(members: &[Member<'_>], out: &mut Vec<u8>) {
+    for (nth, member) in members.iter().enumerate() {
+        if nth > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(member.texts.sf_name.as_bytes());
+        out.extend_from_slice(b";r=");
+        push_number(out, member.available);
         if let Some(seconds) = member.seconds {
-            list.extend_from_slice(b";t=");
-            push_number(&mut list, seconds);
+            out.extend_from_slice(b";t=");
+            push_number(out, seconds);
         }
     }
-    list
 }
 
 fn number_value(number: u64) -> HeaderValue {

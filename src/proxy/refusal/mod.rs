@@ -68,7 +68,7 @@ impl Over {
     }
 
     /// The fields about limits, where they are wanted.
-    pub fn fields(&self, texts: &[LimitTexts]) -> Option<RateLimitFields> {
+    pub fn fields<'a>(&self, texts: &'a [LimitTexts]) -> Option<RateLimitFields<'a>> {
         let Told { fields, legacy } = self.told;
         if fields { RateLimitFields::of(texts, &self.details, legacy, self.jitter) } else { None }
     }

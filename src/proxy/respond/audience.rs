@@ -1,5 +1,6 @@
 //! Who reads what weir writes itself, and in which form.
 
+use http::Method;
 use http::header::{self, HeaderMap, HeaderValue};
 
 /// The reader of weir's own response to one request.
@@ -24,15 +25,18 @@ pub enum Form {
 
 impl Audience {
     /// `cors`: whether it matters which page asks.
-    pub fn of(headers: &HeaderMap, cors: bool) -> Self {
+    pub fn of(method: &Method, headers: &HeaderMap, cors: bool) -> Self {
         let origin = if cors { headers.get(header::ORIGIN).cloned() } else { None };
-        Audience { form: Form::of(headers), origin }
+        Audience { form: Form::of(method, headers), origin }
     }
 }
 
 impl Form {
-    fn of(headers: &HeaderMap) -> Self {
-        if let Some(grpc) = headers.get(header::CONTENT_TYPE).and_then(grpc) {
+    fn of(method: &Method, headers: &HeaderMap) -> Self {
+        // Every call is a POST.
+        if method == Method::POST
+            && let Some(grpc) = headers.get(header::CONTENT_TYPE).and_then(grpc)
+        {
             return Form::Grpc(grpc);
         }
         // Browsers ask for `text/html`; everything else is a program.
@@ -63,7 +67,10 @@ mod tests {
     #[test]
     fn grpc_is_known_by_its_content_type() {
         let form = |content_type| {
-            Form::of(&HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))]))
+            Form::of(
+                &Method::POST,
+                &HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))]),
+            )
         };
         for (content_type, answer) in [
             ("application/grpc", "application/grpc"),

@@ -3,7 +3,7 @@
 use http::header::{self, HeaderName, HeaderValue};
 
 use crate::policy::responses::{Cors, Origins, Responses};
-use crate::proxy::message::own_fields::OwnFields;
+use crate::proxy::message::own_message::OwnMessage;
 
 /// What scripts may read besides the safe-listed fields.
 const EXPOSED: &str = "Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, Proxy-Status, Grpc-Status, \
@@ -30,7 +30,7 @@ impl CorsFields {
     }
 
     /// Adds the fields for a request of a page of `origin`; without one, only what caches must know.
-    pub fn put(&self, origin: Option<&HeaderValue>, fields: &mut OwnFields) {
+    pub fn put(&self, origin: Option<&HeaderValue>, fields: &mut OwnMessage) {
         let allowed = origin.filter(|origin| origin.to_str().is_ok_and(|o| self.cors.origins.allow(o)));
         let value = match (&self.cors.origins, allowed) {
             (Origins::Any, allowed) => allowed.map(|_| HeaderValue::from_static("*")),
@@ -57,7 +57,7 @@ mod tests {
     fn written(origins: Origins, credentials: bool, origin: Option<&'static str>) -> HeaderMap {
         let cors = Cors { origins, credentials, expose: vec![HeaderName::from_static("x-mine")] };
         let fields = CorsFields::of(&Responses { cors: Some(cors), ..Responses::default() }).unwrap();
-        let (mut own, mut headers) = (OwnFields::default(), HeaderMap::new());
+        let (mut own, mut headers) = (OwnMessage::default(), HeaderMap::new());
         fields.put(origin.map(HeaderValue::from_static).as_ref(), &mut own);
         own.add_to(&mut headers);
         headers

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
 
-use crate::proxy::message::own_fields::OwnFields;
+use crate::proxy::message::own_message::OwnMessage;
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
@@ -16,7 +16,7 @@ const RESOURCE_EXHAUSTED: u16 = 8;
 
 /// Adds what stands for `status` in gRPC. `over_limit`: the request is refused because of a limit.
 pub(super) fn put(
-    fields: &mut OwnFields,
+    fields: &mut OwnMessage,
     status: StatusCode,
     over_limit: bool,
     message: &str,
@@ -70,7 +70,7 @@ mod tests {
     /// Promise: a client is told when to come back to the millisecond, and never too early.
     #[test]
     fn pushback_rounds_up() {
-        let mut fields = OwnFields::default();
+        let mut fields = OwnMessage::default();
         let wait = Some(Duration::from_micros(1_500_001));
         put(&mut fields, StatusCode::TOO_MANY_REQUESTS, true, "x", wait);
         let expected = b"grpc-status: 8\r\ngrpc-message: x\r\ngrpc-retry-pushback-ms: 1501\r\n";

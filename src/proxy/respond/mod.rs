@@ -10,14 +10,13 @@ mod page;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::headers::X_REQUEST_ID;
 use super::message::fields::{decimal_len, push_number};
-use super::message::own_fields::OwnFields;
+use super::message::own_message::OwnMessage;
 use super::refusal::texts::{LimitTexts, OVER_LIMIT, whole_seconds_up};
 use super::refusal::{Over, Refused};
 use super::response_body::ResponseBody;
@@ -103,15 +102,14 @@ impl Notice {
         request_id: &HeaderValue,
     ) -> Response<ResponseBody> {
         let said = Worded::new(self, texts);
-        let id = request_id.to_str().unwrap_or("unknown");
         let (status, content_type, body) = match audience.form {
             // No problem: an authority reads it as it is (RFC 8555 §8.3).
             _ if self.status == StatusCode::OK => (self.status, OCTETS, self.detail.as_bytes().to_vec()),
-            Form::Html => (self.status, HTML, page::page(&said, id)),
-            Form::Json => (self.status, PROBLEM_JSON, said.problem(id)),
+            Form::Html => (self.status, HTML, page::page(&said, request_id.to_str().unwrap_or("unknown"))),
+            Form::Json => (self.status, PROBLEM_JSON, said.problem(request_id.as_bytes())),
             Form::Grpc(content_type) => (StatusCode::OK, HeaderValue::from_static(content_type), Vec::new()),
         };
-        let mut fields = OwnFields::with_capacity(FIELDS_BYTES);
+        let mut fields = OwnMessage::new(body);
         fields.put(&header::CONTENT_TYPE, &content_type);
         fields.put(&header::CACHE_CONTROL, &HeaderValue::from_static("no-store"));
         fields.put(&PROXY_STATUS, &self.proxy_status());
@@ -131,7 +129,7 @@ impl Notice {
         if let Some(cors) = cors {
             cors.put(audience.origin.as_ref(), &mut fields);
         }
-        let mut response = Response::new(ResponseBody::own(fields, Bytes::from(body)));
+        let mut response = Response::new(ResponseBody::own(fields));
         *response.status_mut() = status;
         if self.close {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -209,12 +207,16 @@ impl<'a> Worded<'a> {
         self.refused.as_ref().map_or(self.notice.retry_after, |refused| refused.retry_after)
     }
 
-    fn problem(&self, request_id: &str) -> Vec<u8> {
+    fn problem(&self, request_id: &[u8]) -> Vec<u8> {
         const WAIT: &[u8] = b",\"retry_after_seconds\":";
         const ID: &[u8] = b",\"request_id\":\"";
         // What differs from one answer to the next: a number and an id that is plain by construction.
         let wait = self.retry_after().map(whole_seconds_up);
-        let more = wait.map_or(0, |wait| WAIT.len() + decimal_len(wait)) + ID.len() + request_id.len() + 2;
+        let more = wait.map_or(0, |wait| WAIT.len() + decimal_len(wait))
+            + ID.len()
+            + request_id.len()
+            + 2
+            + FIELDS_BYTES;
         let mut body = match &self.refused {
             Some(refused) => refused.problem(more),
             None => self.notice.error_problem(),
@@ -224,7 +226,7 @@ impl<'a> Worded<'a> {
             push_number(&mut body, wait);
         }
         body.extend_from_slice(ID);
-        body.extend_from_slice(request_id.as_bytes());
+        body.extend_from_slice(request_id);
         body.extend_from_slice(b"\"}");
         body
     }
@@ -251,7 +253,7 @@ mod tests {
     #[test]
     fn problem_has_its_members() {
         let problem: serde_json::Value =
-            serde_json::from_slice(&Worded::new(&notice(), &[]).problem("01ABC")).unwrap();
+            serde_json::from_slice(&Worded::new(&notice(), &[]).problem(b"01ABC")).unwrap();
         assert_eq!(problem["type"], "about:blank");
         assert_eq!(problem["status"], 400);
         assert_eq!(problem["title"], "Bad Request");

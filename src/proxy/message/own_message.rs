@@ -1,51 +1,73 @@
-//! The fields of weir's own responses, put together as they go over the wire.
+//! weir's own responses, put together as they go over the wire.
 //!
-//! A flood is refused with little more than copies: no map is made, no value is allocated, and nothing is hashed.
+//! A flood is refused with little more than copies: no map is made, all of it is one allocation, and nothing is hashed.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::fields::{push_number, write_field};
 use crate::proxy::head::find_control;
 
-/// Lines, in the order in which they were put. None of them frames the message or speaks of the connection.
+/// A body, and the fields that its head is to have, in the order in which they were put. None of them frames the message
+/// or speaks of the connection.
 #[derive(Debug, Default)]
-pub struct OwnFields {
-    /// `name: value`, each with its line break.
-    lines: Vec<u8>,
+pub struct OwnMessage {
+    /// The body, and behind it the lines: `name: value`, each with its line break.
+    bytes: Vec<u8>,
+    body_len: usize,
 }
 
-impl OwnFields {
-    /// Room for so many bytes.
-    pub fn with_capacity(bytes: usize) -> Self {
-        OwnFields { lines: Vec::with_capacity(bytes) }
+impl OwnMessage {
+    /// With this body and no fields. They are put behind it: best is one that has room for them.
+    pub fn new(body: Vec<u8>) -> Self {
+        OwnMessage { body_len: body.len(), bytes: body }
     }
 
     pub fn put(&mut self, name: &HeaderName, value: &HeaderValue) {
-        write_field(name, value, &mut self.lines);
+        write_field(name, value, &mut self.bytes);
     }
 
     pub fn put_number(&mut self, name: &HeaderName, number: u64) {
         self.begin(name);
-        push_number(&mut self.lines, number);
-        self.lines.extend_from_slice(b"\r\n");
+        push_number(&mut self.bytes, number);
+        self.bytes.extend_from_slice(b"\r\n");
     }
 
     /// Left out if a field cannot hold it: what ends a line here would begin another field.
     pub fn put_bytes(&mut self, name: &HeaderName, value: &[u8]) {
-        if find_control(value).is_none() {
-            self.begin(name);
-            self.lines.extend_from_slice(value);
-            self.lines.extend_from_slice(b"\r\n");
+        self.put_with(name, |out| out.extend_from_slice(value));
+    }
+
+    /// A value that is written by `write`; left out if a field cannot hold it.
+    pub fn put_with(&mut self, name: &HeaderName, write: impl FnOnce(&mut Vec<u8>)) {
+        let before = self.bytes.len();
+        self.begin(name);
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        if find_control(self.bytes.get(start..).unwrap_or_default()).is_some() {
+            self.bytes.truncate(before);
+        } else {
+            self.bytes.extend_from_slice(b"\r\n");
         }
     }
 
     pub fn lines(&self) -> &[u8] {
-        &self.lines
+        self.bytes.get(self.body_len..).unwrap_or_default()
+    }
+
+    pub fn body(&self) -> &[u8] {
+        self.bytes.get(..self.body_len).unwrap_or_default()
+    }
+
+    /// Nothing is left.
+    pub fn take_body(&mut self) -> Vec<u8> {
+        self.bytes.truncate(self.body_len);
+        self.body_len = 0;
+        std::mem::take(&mut self.bytes)
     }
 
     /// For HTTP/2, where a message has no lines.
     pub fn add_to(&self, headers: &mut HeaderMap) {
-        for line in self.lines.split(|&b| b == b'\n') {
+        for line in self.lines().split(|&b| b == b'\n') {
             let Some(colon) = memchr::memchr(b':', line) else { continue };
             let (name, value) = line.split_at(colon);
             let value = value.get(1..).unwrap_or_default().trim_ascii();
@@ -56,8 +78,8 @@ impl OwnFields {
     }
 
     fn begin(&mut self, name: &HeaderName) {
-        self.lines.extend_from_slice(name.as_str().as_bytes());
-        self.lines.extend_from_slice(b": ");
+        self.bytes.extend_from_slice(name.as_str().as_bytes());
+        self.bytes.extend_from_slice(b": ");
     }
 }
 
@@ -70,7 +92,7 @@ mod tests {
     /// Promise: whichever protocol a client speaks, it gets the same fields.
     #[test]
     fn lines_and_maps_say_the_same() {
-        let mut fields = OwnFields::default();
+        let mut fields = OwnMessage::default();
         fields.put(&header::VARY, &HeaderValue::from_static("Origin"));
         fields.put_number(&header::RETRY_AFTER, 17);
         fields.put_bytes(&header::VARY, b"a: b, \"c\"");
@@ -87,7 +109,7 @@ mod tests {
     #[test]
     fn a_value_stays_one() {
         for value in [&b"a\r\nset-cookie: b"[..], b"a\nb", b"a\0", b"a\x7f"] {
-            let mut fields = OwnFields::default();
+            let mut fields = OwnMessage::default();
             fields.put_bytes(&header::VARY, value);
             assert!(fields.lines().is_empty(), "{value:?}");
         }
