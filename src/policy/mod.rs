@@ -128,6 +128,14 @@ impl Policy {
         &self.limits[usize::from(id.0)]
     }
 
+    /// Whether any server is told for whom weir connects to it.
+    pub fn announces_clients(&self) -> bool {
+        self.upstreams
+            .iter()
+            .flat_map(|upstream| &upstream.servers)
+            .any(|server| server.proxy_protocol.is_some())
+    }
+
     pub fn upstream(&self, id: UpstreamId) -> &Upstream {
         &self.upstreams[usize::from(id.0)]
     }

@@ -44,6 +44,8 @@ pub struct Conn {
     pub listener: Arc<Listener>,
     pub side: Arc<ClientSide>,
     pub peer: SocketAddr,
+    /// The address of this machine that it was connected to, where servers are told; not of a Unix socket.
+    pub reached: Option<SocketAddr>,
     /// What forwarding headers say of this connection.
     pub hop: Hop,
     /// For the head of the app's response; requests of one connection come one after the other.
@@ -68,7 +70,7 @@ impl Conn {
         shared: Arc<Shared>,
         listener: Arc<Listener>,
         side: Arc<ClientSide>,
-        peer: SocketAddr,
+        (peer, reached): (SocketAddr, Option<SocketAddr>),
         worker: usize,
         seat: Seat,
     ) -> Self {
@@ -80,6 +82,7 @@ impl Conn {
             listener,
             side,
             peer,
+            reached,
             hop,
             patience: Mutex::default(),
             worker,
@@ -103,6 +106,7 @@ impl Conn {
             listener: Arc::clone(&self.listener),
             side,
             peer: self.peer,
+            reached: self.reached,
             hop: self.hop.clone(),
             patience: Mutex::default(),
             worker: self.worker,
@@ -158,9 +162,11 @@ pub fn start(
     }
     let limits = head_limits(policy);
     let side = Arc::new(ClientSide::new(now));
+    let reached = policy.announces_clients().then(|| stream.local_addr()).flatten();
     let socket = Socket::new(stream, Peer::Client);
     let timeouts = policy.timeouts;
-    let conn = Arc::new(Conn::open(Arc::clone(shared), Arc::clone(listener), side, peer, worker, seat));
+    let conn =
+        Arc::new(Conn::open(Arc::clone(shared), Arc::clone(listener), side, (peer, reached), worker, seat));
     if !listener.tls {
         tokio::spawn(http1::serve(conn, ClientStream::Plain(socket), limits, timeouts));
         return;

@@ -282,8 +282,9 @@ fn announced(exchange: &Exchange) -> Announced {
     let conn = &exchange.conn;
     let client = exchange.client.unwrap_or(conn.peer.ip());
     let port = if client == conn.peer.ip() { conn.peer.port() } else { 0 };
-    let listener = conn.listener.address.ip();
-    let destination = listener.unwrap_or(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0));
+    // After a reload that asks for it, connections that were open before name the listener.
+    let destination = conn.reached.or_else(|| conn.listener.address.ip());
+    let destination = destination.unwrap_or(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0));
     Announced { source: SocketAddr::new(client, port), destination }
 }
 

@@ -1,6 +1,7 @@
 //! A connected socket of either kind: TCP, or a Unix socket of the same machine.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -53,6 +54,14 @@ impl Stream {
             #[cfg(test)]
             Stream::Simulated(end) => (ReadHalf::Simulated(end.reader), WriteHalf::Simulated(end.writer)),
         }
+    }
+
+    /// The address of this machine that it is connected to; `None` for a Unix socket.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        let Stream::Tcp(stream) = self else { return None };
+        let address = stream.local_addr().ok()?;
+        // A socket for both families shows IPv4 in the form of IPv6.
+        Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
     }
 
     /// Waits for bytes and copies them without taking them; 0 at the end.

@@ -183,7 +183,8 @@ fn an_app_is_told_for_whom() {
         client
     };
     let [mut one, mut other] = [announce(7, 4711), announce(8, 4712)];
-    let line = |last: u8, port: u16| format!("PROXY TCP4 192.0.2.{last} 127.0.0.1 {port} 0\r\n");
+    let at = weir.addr().port();
+    let line = |last: u8, port: u16| format!("PROXY TCP4 192.0.2.{last} 127.0.0.1 {port} {at}\r\n");
     for _ in 0..2 {
         assert_eq!(one.exchange(GET).status(), 200);
         assert_eq!(told.recv_timeout(PATIENCE).unwrap(), line(7, 4711));

@@ -12,7 +12,7 @@ use crate::policy::ProxyProtocol;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Announced {
     pub source: SocketAddr,
-    /// Where it was listened for.
+    /// Where it came to.
     pub destination: SocketAddr,
 }
 
