@@ -49,6 +49,7 @@ mod stopping;
 mod succession;
 mod suspended;
 mod tls;
+mod tls_scan;
 mod trust;
 mod unix_sockets;
 mod upgrade;
