@@ -38,6 +38,9 @@ const FIRST: Duration = Duration::from_secs(5 * 60);
 /// At most; twice as long after each failure until then.
 const LONGEST: Duration = Duration::from_secs(6 * 60 * 60);
 
+/// Whatever the authority asks for: somebody may have put right what was wrong.
+const ASKED_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// How long to wait after this many failures in a row, up to a tenth longer by lot; `asked`: what the authority asked
 /// for, where it did.
 pub(super) fn wait(failures: u32, asked: Option<Duration>, lot: Lot) -> Duration {
@@ -45,7 +48,7 @@ pub(super) fn wait(failures: u32, asked: Option<Duration>, lot: Lot) -> Duration
     let wait = FIRST.saturating_mul(1 << doublings).min(LONGEST);
     let tenth = u64::try_from(wait.as_millis() / 10).unwrap_or(u64::MAX);
     let wait = wait + Duration::from_millis(lot.of(tenth));
-    asked.map_or(wait, |asked| wait.max(asked))
+    asked.map_or(wait, |asked| wait.max(asked.min(ASKED_MAX)))
 }
 
 #[cfg(test)]
@@ -89,11 +92,13 @@ mod tests {
         assert_eq!(wait(1, None, FULLY), Duration::from_secs(330), "a tenth longer at most");
     }
 
-    /// Promise: an authority that asks to be left alone for longer is; one that asks for less changes nothing.
+    /// Promise: an authority that asks to be left alone for longer is, for a week at most; one that asks for less changes
+    /// nothing.
     #[test]
     fn the_authority_may_ask_for_more() {
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
         assert_eq!(wait(1, Some(hours(30)), NEVER_LATER), hours(30));
+        assert_eq!(wait(1, Some(hours(9999)), NEVER_LATER), hours(7 * 24));
         assert_eq!(wait(1, Some(Duration::ZERO), NEVER_LATER), Duration::from_secs(300));
     }
 }

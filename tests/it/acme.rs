@@ -136,7 +136,12 @@ fn an_authority_that_is_away_costs_nobody_else() {
         "{line}"
     );
     assert_eq!(served(&client, "app.test", address), served(&client, "both.test", address));
-    SecureClient::connect_by_name(&client, "new.test", address).unwrap_err();
+    let error = SecureClient::connect_by_name(&client, "new.test", address).unwrap_err().to_string();
+    assert!(error.contains("AccessDenied"), "{error}");
+    // 4096-01-01, until when the certificates of tests are good.
+    let of_file =
+        weir.metrics().count("weir_certificate_expires_timestamp_seconds", &[("certificate", "cert.pem")]);
+    assert_eq!(of_file, 67_090_118_400);
 }
 
 /// Promise 3: a certificate that is due is replaced, open connections go on, and while it cannot be replaced it serves.
