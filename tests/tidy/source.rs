@@ -142,7 +142,10 @@ fn is_name(c: char) -> bool {
 }
 
 fn is_test_file(path: &str) -> bool {
-    path.ends_with("/tests.rs") || path.starts_with("tests/") || path.contains("/tests/")
+    path.ends_with("/tests.rs")
+        || path.starts_with("tests/")
+        || path.contains("/tests/")
+        || path.contains("/simulation/")
 }
 
 fn function_at(code: &str, at: usize) -> Option<Function<'_>> {

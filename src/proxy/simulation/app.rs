@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use tokio::io::AsyncWriteExt as _;
-use tokio::time::sleep;
+use tokio::time::sleep as pass;
 
 use super::World;
 use super::message::{Head, Incoming, chunked, text};
@@ -74,7 +74,7 @@ async fn act(conduct: Conduct, answer: &[u8], writer: &mut Writer, rng: &mut Rng
     match conduct {
         Conduct::Answers | Conduct::AnswersEarly => {}
         Conduct::Hints => writer.write_all(b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n").await?,
-        Conduct::AnswersLate => sleep(Duration::from_secs(rng.u64(..100))).await,
+        Conduct::AnswersLate => pass(Duration::from_secs(rng.u64(..100))).await,
         Conduct::BreaksOff => {
             writer.write_all(&answer[..rng.usize(..answer.len())]).await?;
             return Ok(true);

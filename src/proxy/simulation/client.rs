@@ -7,7 +7,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio::io::{AsyncRead, AsyncWriteExt as _};
 use tokio::sync::Semaphore;
-use tokio::time::sleep;
+use tokio::time::sleep as pass;
 
 use super::World;
 use super::message::{Incoming, chunked, text};
@@ -127,7 +127,7 @@ async fn write(
                     rest.split_at(if rng.bool() { rest.len() } else { rng.usize(1..=rest.len()) });
                 writer.write_all(piece).await?;
                 rest = later;
-                sleep(Duration::from_millis(rng.u64(..=conduct.silent_max * 1000))).await;
+                pass(Duration::from_millis(rng.u64(..=conduct.silent_max * 1000))).await;
             }
             if left == 0 {
                 break;
