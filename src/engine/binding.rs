@@ -160,6 +160,12 @@ impl Binding {
     }
 
     /// Whether this request is counted but never refused.
+    /// Whether anything in a request can tell whose account it is.
+    pub(super) fn names_accounts(&self) -> bool {
+        let identity = &self.policy.identity;
+        !identity.sources.is_empty() || identity.learn_from.is_some()
+    }
+
     pub(super) fn never_refuses(&self, address: IpAddr, who: &Who) -> bool {
         let enforcement = &self.policy.enforcement;
         enforcement.never_refuse.iter().any(|range| range.contains(&address))

@@ -38,7 +38,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::detect::Reader;
-use crate::facts::{ConnFacts, Facts, Outcome, ProtocolEvent};
+use crate::facts::{ConnFacts, Facts, Outcome, ProtocolEvent, Who};
 use crate::policy::{LimitId, Policy, UpstreamId};
 use crate::remedy::{Conviction, Decision, Delay, Mode, Verdict};
 use crate::time::{Moment, WallTime};
@@ -143,9 +143,15 @@ impl Engine {
         }
     }
 
-    /// Decides whether a connection is taken. All are: nothing limits connections yet.
-    pub fn connect(&self, _binding: &Binding, _conn: &ConnFacts) -> ConnVerdict {
-        ConnVerdict::Accept
+    /// Decides whether a connection is taken. It is not while its client is refused for what it did below requests:
+    /// nobody was there to be told why. For all else it is, as requests are refused with their reason; and wherever
+    /// requests may name an account, which is not refused for what others do at its address.
+    pub fn connect(&self, binding: &Binding, conn: &ConnFacts) -> ConnVerdict {
+        let is_refused = self.watch.closes_to(binding, conn)
+            && self.mode(binding, conn.at) == Mode::Enforce
+            && !binding.names_accounts()
+            && !binding.never_refuses(conn.address, &Who::default());
+        if is_refused { ConnVerdict::Close } else { ConnVerdict::Accept }
     }
 
     /// Decides one request by all limits that apply to it, in one step: on any number of threads, decisions

@@ -54,6 +54,8 @@ impl Client {
 #[derive(Clone, Copy, Debug)]
 pub struct ConnFacts {
     pub at: Moment,
+    /// For ranges; already canonical (never IPv4-mapped).
+    pub address: IpAddr,
     pub client: Client,
 }
 

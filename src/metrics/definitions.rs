@@ -54,7 +54,7 @@ metrics! {
     CONNECTIONS_OPEN = Gauge "weir_connections_open" []
         "Client connections open now.";
     CONNECTIONS_REFUSED = Counter "weir_connections_refused_total" ["reason"]
-        "Client connections closed before their first request, for want of room or because nobody there is believed.";
+        "Client connections closed before their first request, for want of room, because nobody there is believed, or for what its client did.";
     ACCEPT_ERRORS = Counter "weir_accept_errors_total" []
         "Connections that the operating system did not hand over, such as for want of file descriptors.";
     PROTOCOL_FAULTS = Counter "weir_protocol_faults_total" ["fault"]

@@ -36,23 +36,27 @@ pub enum ConnectionRefusal {
     Handshakes,
     /// It came, from an address that is not trusted, where a trusted proxy says who comes.
     Untrusted,
+    /// Its client is refused for what it did on others.
+    Finding,
 }
 
 impl ConnectionRefusal {
-    pub const ALL: [ConnectionRefusal; 4] = [
+    pub const ALL: [ConnectionRefusal; 5] = [
         ConnectionRefusal::Max,
         ConnectionRefusal::PerClient,
         ConnectionRefusal::Handshakes,
         ConnectionRefusal::Untrusted,
+        ConnectionRefusal::Finding,
     ];
 
-    /// The key under `[connections]`; `untrusted` is of no bound.
+    /// The key under `[connections]`; `untrusted` and `finding` are of no bound.
     pub const fn name(self) -> &'static str {
         match self {
             ConnectionRefusal::Max => "max",
             ConnectionRefusal::PerClient => "per_client",
             ConnectionRefusal::Handshakes => "handshakes",
             ConnectionRefusal::Untrusted => "untrusted",
+            ConnectionRefusal::Finding => "finding",
         }
     }
 }

@@ -87,7 +87,7 @@ impl Door {
         }
         shared.metrics.connection_refused(ConnectionRefusal::PerClient);
         let live = shared.live.load();
-        let facts = ConnFacts { at: shared.clock.now(), client: self.fold(client) };
+        let facts = ConnFacts { at: shared.clock.now(), address: client.ip(), client: self.fold(client) };
         let found = shared.engine.event(&live.binding, &facts, ProtocolEvent::TooManyConnections);
         watching::tell(shared, &live, found, &[]);
     }

@@ -126,7 +126,7 @@ impl Conn {
     pub fn tell_engine_of(&self, live: &Live, address: IpAddr, event: ProtocolEvent) {
         let prefix = live.policy.client;
         let client = Client::fold(address, prefix.ipv4, prefix.ipv6);
-        let facts = ConnFacts { at: self.shared.clock.now(), client };
+        let facts = ConnFacts { at: self.shared.clock.now(), address, client };
         let found = self.shared.engine.event(&live.binding, &facts, event);
         watching::tell(&self.shared, live, found, &[]);
     }
@@ -156,9 +156,13 @@ pub fn start(
 ) {
     let live = shared.live.load();
     let (policy, now) = (&live.policy, shared.clock.now());
-    let client = Client::fold(peer.ip(), policy.client.ipv4, policy.client.ipv6);
-    if shared.engine.connect(&live.binding, &ConnFacts { at: now, client }) == ConnVerdict::Close {
-        return;
+    // In clear, a request costs no more than its connection, and is told why it is refused. A trusted proxy is many.
+    if listener.tls && !listener.trust.covers(peer.ip()) {
+        let client = Client::fold(peer.ip(), policy.client.ipv4, policy.client.ipv6);
+        let facts = ConnFacts { at: now, address: peer.ip(), client };
+        if shared.engine.connect(&live.binding, &facts) == ConnVerdict::Close {
+            return shared.metrics.connection_refused(ConnectionRefusal::Finding);
+        }
     }
     let limits = head_limits(policy);
     let side = Arc::new(ClientSide::new(now));

@@ -49,6 +49,29 @@ fn a_trusted_proxy_may_have_more() {
     assert_eq!(refused(&weir, "per_client"), 0);
 }
 
+/// Whoever is refused for what it did below requests gets no handshake any more, and others do; in clear it is told why.
+#[test]
+fn a_client_that_is_refused_gets_no_handshake() {
+    let (origin, authority) = (RawOrigin::scripted(echo), Authority::new());
+    let config = Config::to(&origin)
+        .listen("proxy_tls = \"127.0.0.1:0\"")
+        .section("[tls]\ncertificates = [{ cert = \"cert.pem\", key = \"key.pem\" }]")
+        .section("[detectors.protocol]\nmode = \"enforce\"\nmalformed = 5");
+    let (certificate, key) = authority.issue(&["app.test"]);
+    let weir = Launch::new(&config).beside("cert.pem", &certificate).beside("key.pem", &key).start();
+    for _ in 0..5 {
+        let mut client = RawClient::connect_from("127.0.0.2", weir.addr());
+        assert_eq!(client.exchange("GET / HTTP/1.1\r\nHost : a\r\n\r\n").status(), 400);
+    }
+    let mut refused_client = RawClient::connect_from("127.0.0.2", weir.addrs()[1]);
+    assert!(is_closed(&mut refused_client));
+    assert_eq!(refused(&weir, "finding"), 1);
+    let _other = RawClient::connect_from("127.0.0.3", weir.addrs()[1]);
+    weir.await_metric("weir_connections_open", &[], 1);
+    let mut client = RawClient::connect_from("127.0.0.2", weir.addr());
+    assert_eq!(client.exchange("GET / HTTP/1.1\r\nHost: a\r\n\r\n").status(), 429);
+}
+
 /// The bound on all holds over all workers and whoever they are.
 #[test]
 fn all_clients_together_are_bounded() {

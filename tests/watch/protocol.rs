@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use weir::clause::Behaviour;
-use weir::engine::{FindingEvent, FindingEvents};
+use weir::engine::{ConnVerdict, FindingEvent, FindingEvents};
 use weir::facts::{ConnFacts, ProtocolEvent};
 use weir::finding::Evidence;
+use weir::policy::Policy;
+use weir::policy::identity::{Place, Source};
 use weir::remedy::Mode;
 
 use super::stage::{Stage, address, detector, page, watching};
@@ -15,8 +17,16 @@ fn stage(mode: Mode) -> Stage {
 }
 
 fn tell(stage: &Stage, client: u32, event: ProtocolEvent) -> FindingEvents {
-    let conn = ConnFacts { at: stage.now, client: address(client).1 };
-    stage.engine.event(&stage.binding, &conn, event)
+    stage.engine.event(&stage.binding, &conn(stage, client), event)
+}
+
+fn conn(stage: &Stage, client: u32) -> ConnFacts {
+    let (address, client) = address(client);
+    ConnFacts { at: stage.now, address, client }
+}
+
+fn is_taken(stage: &Stage, client: u32) -> bool {
+    stage.engine.connect(&stage.binding, &conn(stage, client)) == ConnVerdict::Accept
 }
 
 /// Promise: 100 heads that did not come in time are a finding with that number as its evidence, opened once, about the
@@ -91,10 +101,36 @@ fn who_is_found_is_refused() {
     assert_eq!(opened, 1);
     assert!(!stage.play(page(1, "/")).is_forwarded());
     assert!(stage.play(page(2, "/")).is_forwarded());
+    assert!(!is_taken(&stage, 1) && is_taken(&stage, 2), "nor its connections");
     stage.wait(Duration::from_secs(601));
+    assert!(is_taken(&stage, 1));
     assert!(stage.play(page(1, "/")).is_forwarded());
     tell(&stage, 1, ProtocolEvent::Http2);
     assert!(stage.play(page(1, "/")).is_forwarded());
+}
+
+/// Promise: a connection is only refused for what is enforced, and never where its requests may name an account, which
+/// answers for itself, or come from where nobody is refused.
+#[test]
+fn connections_are_refused_for_nothing_else() {
+    let named = |mut policy: Policy| {
+        policy.identity.sources.push(Source::Token(Place::Bearer));
+        policy
+    };
+    let spared = |mut policy: Policy| {
+        policy.enforcement.never_refuse.push("0.0.0.0/0".parse().unwrap());
+        policy
+    };
+    let watching = |mode| watching(vec![detector(Behaviour::Protocol, mode)], Vec::new());
+    let enforce = watching(Mode::Enforce);
+    for policy in [watching(Mode::Shadow), named(enforce.clone()), spared(enforce)] {
+        let stage = Stage::new(policy);
+        for _ in 0..10 {
+            tell(&stage, 1, ProtocolEvent::Http2);
+        }
+        assert_eq!(stage.found(Behaviour::Protocol).len(), 1);
+        assert!(is_taken(&stage, 1));
+    }
 }
 
 /// Promise: ordinary trouble is none: a day of an office on a bad line, where every half minute a body stands still, every

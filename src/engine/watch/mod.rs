@@ -52,8 +52,9 @@ use ahash::RandomState;
 use parking_lot::Mutex;
 
 use super::Binding;
+use crate::clause::Behaviour;
 use crate::detect::{Event, Fault, Site};
-use crate::facts::{Facts, Origin, Outcome, Principal, PrincipalKind};
+use crate::facts::{ConnFacts, Facts, Origin, Outcome, Principal, PrincipalKind, Who};
 use crate::remedy::{Conviction, Mode};
 use crate::time::Moment;
 use crowds::Crowds;
@@ -194,6 +195,21 @@ impl Watch {
         let convictions =
             charged.iter().filter_map(|principal| self.conviction_of(*principal, binding, facts));
         convictions.max_by_key(|conviction| conviction.until)
+    }
+
+    /// Whether a client is refused for what it did on its connections without its becoming a request.
+    pub(super) fn closes_to(&self, binding: &Binding, conn: &ConnFacts) -> bool {
+        if !self.shared.is_anyone_refused(conn.at) {
+            return false;
+        }
+        let Some(judge) = binding.panel().judge(Behaviour::Protocol) else { return false };
+        let principal = Principal::from(conn.client);
+        judge.terms.mode == Mode::Enforce
+            && !judge.spares(conn.address, &Who::default())
+            && self.shard(principal).lock().cases.of(principal).any(|case| {
+                case.finding.behaviour == judge.behaviour
+                    && case.sanction.is_some_and(|sanction| conn.at < sanction.until)
+            })
     }
 
     fn conviction_of(
