@@ -4,22 +4,24 @@
 #![no_main]
 
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use libfuzzer_sys::fuzz_target;
 use weir::config;
-use weir::policy::Policy;
 use weir::replay::Replay;
 use weir::replay::formats::fields::Fields;
 use weir::replay::formats::{Format, LineReader};
 
-static POLICY: LazyLock<Arc<Policy>> = LazyLock::new(|| {
-    let text = "[listen]\nproxy = \"127.0.0.1:0\"\n[upstreams.app]\nservers = [\"127.0.0.1:1\"]\n[[limits]]\nname = \"all\"\nkey = [\"client\"]\nrate = \"2/1m\"\n";
-    Arc::new(config::from_str("weir.toml", text, Path::new(".")).expect("a sound configuration").policy)
+/// One for all inputs: a new one for each would take most of the time.
+static REPLAY: LazyLock<Mutex<Replay>> = LazyLock::new(|| {
+    let text = "[listen]\nproxy = \"127.0.0.1:0\"\n[upstreams.app]\nservers = [\"127.0.0.1:1\"]\n\
+        [[limits]]\nname = \"all\"\nkey = [\"client\"]\nrate = \"2/1m\"\n";
+    let policy = config::from_str("weir.toml", text, Path::new(".")).expect("a sound configuration").policy;
+    Mutex::new(Replay::new(Arc::new(policy), 1 << 20))
 });
 
 fuzz_target!(|data: &[u8]| {
-    let mut replay = Replay::new(Arc::clone(&POLICY), 1 << 20);
+    let mut replay = REPLAY.lock().expect("a panic ends it all");
     let mut any = LineReader::default();
     let mut each = Format::ALL.map(|format| LineReader::new(Some(format), Fields::default()));
     for line in data.split(|byte| *byte == b'\n').take(64) {
