@@ -93,6 +93,12 @@ pub fn unasked_switch() -> Notice {
     Notice::new(StatusCode::BAD_GATEWAY, "http_protocol_error", detail)
 }
 
+/// The app answered a request for a WebSocket as if it were for a page.
+pub fn no_switch() -> Notice {
+    let detail = "The site did not switch to the protocol that was asked for.";
+    Notice::new(StatusCode::BAD_GATEWAY, "http_protocol_error", detail)
+}
+
 pub fn internal() -> Notice {
     let detail = "weir failed on this request. Other requests are not affected.";
     Notice::new(StatusCode::INTERNAL_SERVER_ERROR, "proxy_internal_error", detail).closing()

@@ -166,10 +166,13 @@ async fn pass(
         record.server = Some(answer.1.server.name_shared());
     }
     let switched = answer.0.status == StatusCode::SWITCHING_PROTOCOLS;
-    // HTTP/2 asks for it otherwise (RFC 8441).
-    match (switched, upgrade && exchange.conn.stream.is_none()) {
+    match (switched, upgrade) {
         (true, true) => Ok(Passed::Switched(answer)),
         (true, false) => Err(Stop::unasked_switch()),
+        // To a client of HTTP/2 any success would be the tunnel (RFC 8441 §5).
+        (false, true) if exchange.conn.stream.is_some() && answer.0.status.is_success() => {
+            Err(Stop { decision: RequestDecision::Failed, notice: notices::no_switch() })
+        }
         (false, _) => Ok(Passed::Answer(answer)),
     }
 }

@@ -30,6 +30,7 @@ mod http2;
 mod http2_floods;
 mod http2_servers;
 mod http2_servers_bad;
+mod http2_websocket;
 mod interim;
 mod limits;
 mod load;

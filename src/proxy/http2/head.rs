@@ -8,19 +8,22 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Request};
 
+use super::tunnel;
 use crate::proxy::head::{Fault, HeadLimits, same_host, target_fault};
 
 /// Why a head is refused, if it is. `default_port`: that of a host without one.
 pub(super) fn check<B>(request: &Request<B>, limits: HeadLimits, default_port: u16) -> Result<(), Fault> {
-    // Extended CONNECT (RFC 8441) is not offered either.
-    if request.method() == Method::CONNECT {
+    // The extended one (RFC 8441) becomes an upgrade.
+    let is_tunnel = request.method() == Method::CONNECT;
+    if is_tunnel && !tunnel::is_asked(request) {
         return Err(Fault::Connect);
     }
     let target = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
     if target.len() > limits.uri_bytes_max {
         return Err(Fault::TargetTooLong);
     }
-    if let Some(fault) = target_fault(request.method().as_str().as_bytes(), target.as_bytes()) {
+    let method = if is_tunnel { &Method::GET } else { request.method() };
+    if let Some(fault) = target_fault(method.as_str().as_bytes(), target.as_bytes()) {
         return Err(fault);
     }
     let headers = request.headers();

@@ -3,7 +3,7 @@
 //! hyper and its h2 read the frames; what RFC 9113 leaves to whoever forwards the requests is here. [`head`] refuses
 //! what HTTP/1.1 could not carry in one reading. [`watched`] sees the frames pass by, of which [`budget`] bears only so many
 //! that bring nothing forward: h2 takes SETTINGS, PING and the like without end. [`streams`] knows what each request waits for, so that a client
-//! that takes nothing, or has nothing to do, is let go: h2 itself waits for ever.
+//! that takes nothing, or has nothing to do, is let go: h2 itself waits for ever. [`tunnel`] carries WebSockets.
 
 #[doc(hidden)]
 pub mod budget;
@@ -11,6 +11,7 @@ pub mod budget;
 pub mod frames;
 mod head;
 pub mod streams;
+mod tunnel;
 mod watched;
 
 use std::convert::Infallible;
@@ -19,7 +20,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
@@ -113,6 +114,7 @@ async fn run(
         .max_send_buf_size(SEND_BUFFER)
         .max_pending_accept_reset_streams(RESETS_PENDING_MAX)
         .max_local_error_reset_streams(RESETS_FOR_ERRORS_MAX)
+        .enable_connect_protocol()
         .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX));
     let service = service_fn(|request| {
         let (conn, streams) = (Arc::clone(conn), Arc::clone(streams));
@@ -169,6 +171,8 @@ async fn answer(
         }
     };
     head::join_cookies(request.headers_mut());
+    let upgrade = (arrived == Arrived::Whole && request.method() == Method::CONNECT)
+        .then(|| tunnel::into_upgrade(&mut request));
     let now = conn.shared.clock.now();
     let (conn, stream) = conn.stream(streams, now);
     let (mut parts, body) = request.into_parts();
@@ -177,9 +181,18 @@ async fn answer(
     if let Some(own) = body.own_message() {
         own.add_to(&mut head.headers);
     }
+    let response = Response::from_parts(head, body);
+    let response = match upgrade {
+        None => response,
+        Some(upgrade) => match tunnel::answered(response, upgrade) {
+            // Both ends may be silent for as long as they like.
+            tunnel if tunnel.status().is_success() => return tunnel,
+            refused => refused,
+        },
+    };
     // From here on it is the client's turn.
     stream.offer(stream.now());
-    Response::from_parts(head, body)
+    response
 }
 
 /// Counts what the client did wrong, where h2 found that.
