@@ -180,6 +180,9 @@ impl Attempt<'_> {
                 counters.handshake_failed();
             }
             if matches!(error, ConnectError::TimedOut(_)) {
+                if self.steps.until.is_some_and(|until| clock.now() >= until) {
+                    return Err(Failure::last(overtime(self.exchange)));
+                }
                 self.exchange.timed_out(Timeout::Connect);
             }
             if error.is_servers() {

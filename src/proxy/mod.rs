@@ -29,6 +29,7 @@ mod delay;
 pub mod exchange;
 pub mod forward;
 pub mod forwarded;
+mod grpc;
 #[doc(hidden)]
 pub mod head;
 pub mod headers;

@@ -22,16 +22,16 @@ use super::notices;
 use super::refusal::jitter::Jitter;
 use super::request_body::RequestBody;
 use super::respond::Notice;
-use super::respond::audience::Audience;
+use super::respond::audience::{Audience, Form};
 use super::response_body::{AppBody, Patience, ResponseBody};
 use super::upgrade::{self, Switched};
-use super::{certificate, identify, request_id, watching};
+use super::{certificate, grpc, identify, request_id, watching};
 use crate::facts::{Client, Facts, Origin, ProtocolEvent, Who};
 use crate::logs::access::{AccessRecord, RequestFields, RequestText};
 use crate::metrics::RequestDecision;
 use crate::policy::path::{self, PathFault};
 use crate::policy::{Policy, Route, RouteId, host};
-use crate::time::WallTime;
+use crate::time::{Moment, WallTime};
 
 /// Answers one request, or says what is wrong with what came in its place.
 pub async fn serve(
@@ -154,7 +154,7 @@ async fn pass(
     parts.uri = target;
 
     let body = onward_body(exchange, parts, body, bytes_max);
-    let steps = steps(policy, route, exchange);
+    let steps = steps(policy, route, exchange, &parts.headers);
     exchange.conn.side.set_deadline(steps.until);
     if route.stream {
         exchange.conn.side.begin_stream();
@@ -402,13 +402,35 @@ fn failed(exchange: &Exchange, error: &ForwardError) -> Stop {
     Stop { decision, notice: notices::forward_failed(error, body, retry) }
 }
 
-fn steps(policy: &Policy, route: &Route, exchange: &Exchange) -> Steps {
+fn steps(policy: &Policy, route: &Route, exchange: &Exchange, headers: &HeaderMap) -> Steps {
     let timeouts = &policy.timeouts;
+    let until = timeouts.total.filter(|_| !route.stream).map(|total| exchange.started.after(total));
+    if matches!(exchange.audience.form, Form::Grpc(_)) {
+        return grpc_steps(
+            policy,
+            route,
+            until,
+            grpc::timeout(headers).map(|most| exchange.started.after(most)),
+        );
+    }
     Steps {
         connect: timeouts.connect,
         first_byte: timeouts.first_byte,
         body_progress: timeouts.body_progress,
-        until: timeouts.total.filter(|_| !route.stream).map(|total| exchange.started.after(total)),
+        until,
+    }
+}
+
+/// A call of gRPC ends when its client says, and no later than any request. One that streams may be silent from its
+/// beginning on: its head often comes with the first message.
+fn grpc_steps(policy: &Policy, route: &Route, total: Option<Moment>, deadline: Option<Moment>) -> Steps {
+    let timeouts = &policy.timeouts;
+    let patience = |patience| if route.stream { Duration::MAX } else { patience };
+    Steps {
+        connect: timeouts.connect,
+        first_byte: patience(timeouts.first_byte),
+        body_progress: patience(timeouts.body_progress),
+        until: total.into_iter().chain(deadline).min(),
     }
 }
 
@@ -423,14 +445,17 @@ fn answered(mut exchange: Box<Exchange>, answer: Answer) -> Response<ResponseBod
     finish_head(&mut parts.headers, &exchange);
     parts.version = Version::HTTP_11;
     let (policy, route) = (&exchange.live.policy, exchange.route.map(|id| exchange.live.policy.route(id)));
-    let streams = route.is_some_and(|r| r.stream) || is_event_stream(&parts.headers);
-    if streams {
+    let is_events = is_event_stream(&parts.headers);
+    let streams = route.is_some_and(|r| r.stream) || is_events;
+    if is_events {
         exchange.conn.side.set_deadline(None);
+    }
+    if streams {
         exchange.conn.side.begin_stream();
     }
     let patience = Patience {
         silence: (!streams).then_some(policy.timeouts.body_progress),
-        until: policy.timeouts.total.filter(|_| !streams).map(|total| exchange.started.after(total)),
+        until: exchange.conn.side.deadline(),
     };
     let announced = announced_length(&parts);
     let body = AppBody::new(exchange, lease, patience).announce(announced);

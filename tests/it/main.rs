@@ -24,6 +24,7 @@ mod findings;
 mod fingerprints;
 mod flood;
 mod forwarding;
+mod grpc;
 mod h2c;
 mod harness;
 mod http2;

@@ -12,18 +12,14 @@ const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// When a client that retries by itself may do so, in milliseconds (gRFC A6, “Pushback”).
 const GRPC_RETRY_PUSHBACK_MS: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
-const RESOURCE_EXHAUSTED: u16 = 8;
-
-/// Adds what stands for `status` in gRPC. `over_limit`: the request is refused because of a limit.
+/// Adds what stands for `status` in gRPC. `error` is that of `Proxy-Status`.
 pub(super) fn put(
     fields: &mut OwnMessage,
-    status: StatusCode,
-    over_limit: bool,
+    (status, error): (StatusCode, &str),
     message: &str,
     retry_after: Option<Duration>,
 ) {
-    let code = if over_limit { RESOURCE_EXHAUSTED } else { code(status) };
-    fields.put_number(&GRPC_STATUS, code.into());
+    fields.put_number(&GRPC_STATUS, code(status, error).into());
     fields.put_bytes(&GRPC_MESSAGE, &percent_encoded(message));
     if let Some(wait) = retry_after {
         let ms = wait.as_nanos().div_ceil(1_000_000);
@@ -31,15 +27,19 @@ pub(super) fn put(
     }
 }
 
-/// What a gRPC client makes of an HTTP status by itself (“HTTP to gRPC Status Code Mapping”).
-fn code(status: StatusCode) -> u16 {
-    match status.as_u16() {
-        400 => 13,                   // INTERNAL
-        401 => 16,                   // UNAUTHENTICATED
-        403 => 7,                    // PERMISSION_DENIED
-        404 => 12,                   // UNIMPLEMENTED
-        429 | 502 | 503 | 504 => 14, // UNAVAILABLE
-        _ => 2,                      // UNKNOWN
+/// What a gRPC client makes of an HTTP status by itself (“HTTP to gRPC Status Code Mapping”), and where weir knows more
+/// than the status says: who is over a limit should not take it for an outage, nor a deadline for one.
+fn code(status: StatusCode, error: &str) -> u16 {
+    match (status.as_u16(), error) {
+        (400, _) => 13,       // INTERNAL
+        (401, _) => 16,       // UNAUTHENTICATED
+        (403, _) => 7,        // PERMISSION_DENIED
+        (404 | 501, _) => 12, // UNIMPLEMENTED
+        (413 | 429, _) => 8,  // RESOURCE_EXHAUSTED
+        // UNAVAILABLE; where no connection was made in time, nothing was sent.
+        (502 | 503, _) | (504, "connection_timeout") => 14,
+        (408 | 504, _) => 4, // DEADLINE_EXCEEDED
+        _ => 2,              // UNKNOWN
     }
 }
 
@@ -72,8 +72,20 @@ mod tests {
     fn pushback_rounds_up() {
         let mut fields = OwnMessage::default();
         let wait = Some(Duration::from_micros(1_500_001));
-        put(&mut fields, StatusCode::TOO_MANY_REQUESTS, true, "x", wait);
+        put(&mut fields, (StatusCode::TOO_MANY_REQUESTS, "http_request_denied"), "x", wait);
         let expected = b"grpc-status: 8\r\ngrpc-message: x\r\ngrpc-retry-pushback-ms: 1501\r\n";
         assert_eq!(fields.lines(), expected);
+    }
+
+    /// Promise: a limit, a deadline and an outage are told apart, each by the code that clients act upon.
+    #[test]
+    fn reasons_are_told_apart() {
+        let code = |status| code(StatusCode::from_u16(status).unwrap(), "http_response_timeout");
+        let codes =
+            [(401, 16), (403, 7), (404, 12), (413, 8), (429, 8), (502, 14), (503, 14), (504, 4), (500, 2)];
+        for (status, expected) in codes {
+            assert_eq!(code(status), expected, "{status}");
+        }
+        assert_eq!(super::code(StatusCode::GATEWAY_TIMEOUT, "connection_timeout"), 14);
     }
 }

@@ -124,7 +124,7 @@ impl Notice {
             told.put(&mut fields);
         }
         if matches!(audience.form, Form::Grpc(_)) {
-            grpc::put(&mut fields, self.status, said.refused.is_some(), said.detail(), said.retry_after());
+            grpc::put(&mut fields, (self.status, self.error), said.detail(), said.retry_after());
         }
         if let Some(cors) = cors {
             cors.put(audience.origin.as_ref(), &mut fields);
