@@ -165,12 +165,17 @@ async fn pass(
     if let Some(record) = &mut exchange.record {
         record.server = Some(answer.1.server.name_shared());
     }
-    let switched = answer.0.status == StatusCode::SWITCHING_PROTOCOLS;
-    match (switched, upgrade) {
+    passed(exchange, answer, upgrade)
+}
+
+/// `upgrade`: the request asked for a switch of protocols.
+fn passed(exchange: &Exchange, answer: Answer, upgrade: bool) -> Result<Passed, Stop> {
+    let status = answer.0.status;
+    match (status == StatusCode::SWITCHING_PROTOCOLS, upgrade) {
         (true, true) => Ok(Passed::Switched(answer)),
         (true, false) => Err(Stop::unasked_switch()),
         // To a client of HTTP/2 any success would be the tunnel (RFC 8441 §5).
-        (false, true) if exchange.conn.stream.is_some() && answer.0.status.is_success() => {
+        (false, true) if exchange.conn.stream.is_some() && status.is_success() => {
             Err(Stop { decision: RequestDecision::Failed, notice: notices::no_switch() })
         }
         (false, _) => Ok(Passed::Answer(answer)),
