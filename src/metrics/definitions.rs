@@ -101,7 +101,7 @@ metrics! {
     UPSTREAM_HANDSHAKES_FAILED = Counter "weir_upstream_handshakes_failed_total" ["upstream"]
         "Of the connections that could not be made, those that failed at TLS.";
     UPSTREAM_RETRIES = Counter "weir_upstream_retries_total" ["upstream"]
-        "Requests sent once more, because the connection of the first attempt failed.";
+        "Requests sent once more: the first connection failed, or the server said that it did not begin.";
     UPSTREAM_EJECTIONS = Counter "weir_upstream_ejections_total" ["upstream"]
         "Times that a server was left alone for a while because it kept failing.";
     UPSTREAM_QUEUE = Gauge "weir_upstream_queue_length" ["upstream"]

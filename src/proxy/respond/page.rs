@@ -6,9 +6,12 @@ use std::fmt::Write as _;
 use super::Worded;
 use crate::proxy::refusal::texts::whole_seconds_up;
 
+/// What a page takes, and the fields behind it, roughly.
+const PAGE_BYTES: usize = 2560;
+
 /// The whole page.
 pub(super) fn page(said: &Worded<'_>, request_id: &str) -> Vec<u8> {
-    let mut page = String::with_capacity(1024);
+    let mut page = String::with_capacity(PAGE_BYTES);
     let (status, title) = (said.notice.status.as_u16(), said.notice.title());
     // Writing to a string cannot fail.
     let _ = write!(
