@@ -230,6 +230,7 @@ fn busy() -> Metrics {
         ..StateStats::default()
     });
     metrics.set_load(load());
+    metrics.set_certificates(vec![("a.example".into(), WallTime { unix_ms: 1_795_499_772_000 })]);
     metrics
 }
 

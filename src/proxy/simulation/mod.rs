@@ -222,6 +222,7 @@ fn books_are_closed(shared: &Shared) {
     for name in zeroes {
         let mut series = metrics
             .lines()
+            .filter(|line| !line.starts_with('#'))
             .filter(|line| line.split_once('_').is_some_and(|(_, line)| line.starts_with(name)));
         let first = series.next().unwrap_or_else(|| panic!("no metric {name}"));
         assert!(
