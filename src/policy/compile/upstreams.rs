@@ -21,7 +21,7 @@ const UNHEALTHY_AFTER: u32 = 3;
 const HEALTHY_AFTER: u32 = 2;
 const RETRY_PERMILLE: u32 = 200;
 const RETRY_FLOOR: u32 = 10;
-const IDLE_CONNECTIONS: u32 = 64;
+const IDLE_CONNECTIONS: u32 = 512;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) fn compile(config: &Config, problems: &Problems) -> Vec<Upstream> {
