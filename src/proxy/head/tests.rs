@@ -47,6 +47,23 @@ fn fault_of(input: &str) -> Option<Fault> {
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
+/// Promise: every Host is judged, whatever was sound in the request before on the same connection.
+#[test]
+fn every_host_is_judged() {
+    let get = |host: &str| format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    let long = "a".repeat(60);
+    for first in ["a", "a.example:80", &long] {
+        for sound in ["a", "b", "a.example:80", &long] {
+            let both = get(first) + &get(sound);
+            assert_eq!(read(&both), (both.len(), Stop::AtTheEnd), "{first} {sound}");
+        }
+        for unsound in ["", "a,", "a.example:", "a..b", "a b"] {
+            let stop = read(&(get(first) + &get(unsound)));
+            assert_eq!(stop, (get(first).len(), Stop::InHead(Fault::HostInvalid)), "{first} {unsound}");
+        }
+    }
+}
+
 /// Each message is followed to its last byte, and so the head after it is found.
 #[test]
 fn follows_every_framing() {
