@@ -159,13 +159,13 @@ impl Binding {
             && !matches.not.as_ref().is_some_and(|not| self.fits(not, facts, true))
     }
 
-    /// Whether this request is counted but never refused.
     /// Whether anything in a request can tell whose account it is.
     pub(super) fn names_accounts(&self) -> bool {
         let identity = &self.policy.identity;
         !identity.sources.is_empty() || identity.learn_from.is_some()
     }
 
+    /// Whether this request is counted but never refused.
     pub(super) fn never_refuses(&self, address: IpAddr, who: &Who) -> bool {
         let enforcement = &self.policy.enforcement;
         enforcement.never_refuse.iter().any(|range| range.contains(&address))

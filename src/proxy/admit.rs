@@ -1,7 +1,7 @@
 //! Asks the engine about one request, and carries out what it says.
 
 use super::exchange::Exchange;
-use super::refusal::fields::Met;
+use super::refusal::fields::MetLimits;
 use super::refusal::jitter::Jitter;
 use super::refusal::{Over, Told};
 use super::respond::Notice;
@@ -38,7 +38,8 @@ pub(super) async fn admit(exchange: &mut Exchange, facts: Facts<'_>) -> Result<(
             }
             if exchange.live.policy.responses.rate_limit_fields == Wanted::Always {
                 let legacy = exchange.live.policy.responses.legacy_rate_limit_fields;
-                exchange.met = Some(Met { details: decision.details, legacy, jitter: Jitter::random() });
+                exchange.met =
+                    Some(MetLimits { details: decision.details, legacy, jitter: Jitter::random() });
             }
             Ok(())
         }

@@ -9,7 +9,7 @@ use http::{HeaderValue, Response, StatusCode, Version};
 use smallvec::SmallVec;
 
 use super::connection::Conn;
-use super::refusal::fields::Met;
+use super::refusal::fields::MetLimits;
 use super::request_body::{Progress, Upload};
 use super::respond::Notice;
 use super::respond::audience::Audience;
@@ -39,7 +39,7 @@ pub struct Exchange {
     pub version: Version,
     pub ticket: Option<Ticket>,
     /// What the response tells of limits; `None` where only refusals do.
-    pub met: Option<Met>,
+    pub met: Option<MetLimits>,
     pub upload: Option<Arc<Upload>>,
     /// The sessions that the request names; what the app says of it is said of them.
     pub sessions: SmallVec<[Principal; 1]>,

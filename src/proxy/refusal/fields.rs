@@ -17,7 +17,7 @@ pub const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-r
 
 /// The limits that a request met, for the response that is to tell of them.
 #[derive(Debug)]
-pub struct Met {
+pub struct MetLimits {
     pub details: Box<[LimitDetail]>,
     pub legacy: bool,
     pub jitter: Jitter,
@@ -51,7 +51,7 @@ struct Member<'a> {
     seconds: Option<u64>,
 }
 
-impl Met {
+impl MetLimits {
     pub fn fields<'a>(&self, texts: &'a [LimitTexts]) -> Option<RateLimitFields<'a>> {
         RateLimitFields::of(texts, &self.details, self.legacy, self.jitter)
     }
